@@ -1,0 +1,143 @@
+"""The entry point of every stage: `python -m tasks.<stage> <line>`, the same for DVC and for Prefect."""
+
+import argparse
+import errno
+import inspect
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, get_type_hints
+
+import yaml
+
+from tasks.core.errors import SettingsError, StageError, TidegateError
+from tasks.core.files import sha256
+from tasks.core.line import STATE, Line
+from tasks.core.quiet import silence
+from tasks.core.settings import PARAMS, Settings, line_params, parse, read_params
+
+log = logging.getLogger("tidegate")
+
+PARENT_PIPE = "TIDEGATE_PARENT_PIPE"
+"""Environment variable with the file descriptor of a pipe whose other end the parent holds open while it lives."""
+
+
+def run_stage(body: Callable[..., None]) -> NoReturn:
+    """Run a stage body from the command line and end the process.
+
+    The body gets `line`, `out` (an empty folder that becomes `data/<line>/<stage>/` when the body ends well), and one
+    Settings block of the line for each parameter annotated with one. Exit codes: 0 done, 1 failed, 2 wrong settings,
+    3 an earlier gate rejects.
+    """
+    stage = body.__name__
+    parser = argparse.ArgumentParser(prog=f"python -m tasks.{stage}", description=inspect.getdoc(body))
+    parser.add_argument("line", help="a line of params.yaml")
+    arguments = parser.parse_args()
+    silence()
+    _end_with_parent()
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
+    try:
+        execute(body, arguments.line)
+    except TidegateError as error:
+        sys.exit(_complain(error, error.exit_code))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = error.filename or shutil.disk_usage(".")
+        sys.exit(_complain(f"No space left on the disk ({where}). Free some and run again; nothing was recorded.", 1))
+    except MemoryError:
+        sys.exit(_complain(f"{stage} ran out of memory. Nothing was recorded.", 1))
+    sys.exit(0)
+
+
+def execute(body: Callable[..., None], line_name: str) -> None:
+    """Run a stage body in this process: settings in, a scratch folder that takes its place when all went well.
+
+    Raises StageError when a dependency or a parameter of the stage was edited meanwhile: what was computed then
+    belongs to no state that could be named, and nothing of it is kept.
+    """
+    stage = body.__name__
+    params = line_params(read_params(), line_name)
+    line = Line(line_name, kind=params.get("kind", ""))
+    blocks = {
+        name: parse(hint, params.get(hint.block), f"lines.{line_name}.{hint.block}")
+        for name, hint in get_type_hints(body).items()
+        if inspect.isclass(hint) and issubclass(hint, Settings)
+    }
+    before = fingerprint(stage, line)
+    scratch = STATE / "scratch" / f"{line_name}-{stage}-{os.getpid()}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        body(line, out=scratch, **blocks)
+        changed = sorted(what for what, digest in fingerprint(stage, line).items() if before.get(what) != digest)
+        if changed:
+            raise StageError(
+                f"{', '.join(changed)} changed while {stage} was running. Nothing was recorded; run it again."
+            )
+        folder = line.folder / stage
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def declared(stage: str, line: Line) -> dict[str, Any]:
+    """The entry of a stage in dvc.yaml with the line's name and kind filled in: `cmd`, `deps`, `params`, `outs`."""
+    text = Path("dvc.yaml").read_text(encoding="utf-8")
+    text = text.replace("${key}", line.name).replace("${item.kind}", line.kind)
+    entry: dict[str, Any] = yaml.safe_load(text)["stages"][stage]["do"]
+    return entry
+
+
+def fingerprint(stage: str, line: Line) -> dict[str, str]:
+    """Digest of every dependency file and every parameter that dvc.yaml declares for a stage.
+
+    Raises StageError when a dependency is missing.
+    """
+    entry = declared(stage, line)
+    digests = {}
+    for dependency in map(Path, entry["deps"]):
+        if not dependency.exists():
+            raise StageError(_missing(dependency, line))
+        digests[str(dependency)] = sha256(dependency)
+    params = read_params()
+    for key in entry.get("params", []):
+        value: Any = params
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        digests[f"{PARAMS}:{key}"] = repr(value)
+    return digests
+
+
+def _missing(dependency: Path, line: Line) -> str:
+    if dependency == line.inbox:
+        return f"{dependency} is missing: there is no data yet. Run `tidegate sync {line.name}`, or `dvc pull`."
+    return f"{dependency} is missing. Run `tidegate run {line.name}` or `dvc repro`, which make it, or `dvc pull`."
+
+
+def _complain(message: object, code: int) -> int:
+    print(f"error: {message}", file=sys.stdout, flush=True)
+    return code
+
+
+def _end_with_parent() -> None:
+    """End this process group when the parent dies, however it dies: its end of the pipe closes with it."""
+    pipe = os.environ.pop(PARENT_PIPE, None)
+    if pipe is None:
+        return
+
+    def watch(descriptor: int) -> None:
+        os.read(descriptor, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, args=(int(pipe),), daemon=True).start()
+
+
+__all__ = ["SettingsError", "declared", "execute", "fingerprint", "run_stage"]

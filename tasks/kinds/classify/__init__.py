@@ -1,0 +1,1 @@
+"""Task kind `classify`: one label per text."""

@@ -1,0 +1,101 @@
+"""What the tests share: a project in a folder of its own, a tiny encoder made on the spot, small tables."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.core.files import sha256
+from tasks.core.quiet import silence
+
+silence()
+ROOT = Path(__file__).parent.parent
+
+GOOD = ["great", "lovely", "moving", "funny", "brilliant", "warm"]
+BAD = ["dull", "awful", "tedious", "bland", "clumsy", "cold"]
+NOUNS = ["film", "story", "cast", "ending", "script", "music", "scene", "director"]
+
+
+@pytest.fixture
+def workdir(tmp_path, monkeypatch):
+    """An empty folder as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory):
+    """A BERT of 2 layers and 32 dimensions with a word-piece tokenizer: folder and sha256 pin."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    words = sorted({*GOOD, *BAD, *NOUNS, "the", "a", "is", "was", "and", "but", "very", "not", "."})
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{c}" for c in letters)]
+    vocabulary = list(dict.fromkeys(vocabulary))
+    index = {word: n for n, word in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordPiece(index, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", index["[CLS]"]), ("[SEP]", index["[SEP]"])]
+    )
+    folder = tmp_path_factory.mktemp("encoder")
+    BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=64).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=64,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    return {"kind": "folder", "path": str(folder), "sha256": sha256(folder)}
+
+
+def sentences(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Sentences whose label a tiny model can learn: columns id, text, label."""
+    rng = np.random.default_rng(seed)
+    good = rng.random(rows) < 0.5
+    texts = [
+        f"the {rng.choice(NOUNS)} was {rng.choice(GOOD if g else BAD)} and the {rng.choice(NOUNS)} is "
+        f"{rng.choice(GOOD if g else BAD)} {n}"
+        for n, g in enumerate(good)
+    ]
+    return pd.DataFrame(
+        {"id": [f"r{n}" for n in range(rows)], "text": texts, "label": np.where(good, "positive", "negative")}
+    )
+
+
+def labeled(rows: int, seed: int = 0, source: str = "made") -> pd.DataFrame:
+    """A table as the label stage writes it (tasks.rows.LABELED)."""
+    frame = sentences(rows, seed)
+    frame["source"] = source
+    frame["created_at"] = pd.Series([pd.NaT] * rows, dtype="datetime64[us, UTC]")
+    frame["split_key"] = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in frame["text"]]
+    frame["decided_by"] = "column"
+    frame["rating_mean"] = np.nan
+    frame["agreement"] = np.nan
+    frame["confidence"] = np.nan
+    frame["ambiguous"] = False
+    return frame
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A copy of the project's code in a folder of its own, as working directory: dvc.yaml, tasks, flows, serving."""
+    folder = tmp_path / "checkout"
+    ignore = shutil.ignore_patterns("__pycache__")
+    folder.mkdir()
+    for name in ("tasks", "flows", "serving", "versions"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PATH", f"{Path(os.sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    return folder
