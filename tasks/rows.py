@@ -16,7 +16,7 @@ RAW = pa.schema(
 """ingest/rows.parquet and validate/rows.parquet."""
 
 BATCH = RAW.append(pa.field("row_key", pa.string()))
-"""A batch of the inbox: `id` is the source's own or null; `row_key` names the row's content, so that no row is taken twice."""
+"""A batch of the inbox. `id` is the source's own or null; `row_key` names the content: no row is taken twice."""
 
 QUARANTINE = RAW.append(pa.field("reason", pa.string()))
 """validate/quarantine.parquet."""

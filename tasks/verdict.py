@@ -56,7 +56,9 @@ class Verdict(BaseModel):
         return [check.sentence() for check in self.checks if check.outcome == "reject"]
 
 
-def limit(name: str, value: float | int | None, low: float | None, high: float | None, rows: int | None = None) -> Check:
+def limit(
+    name: str, value: float | int | None, low: float | None, high: float | None, rows: int | None = None
+) -> Check:
     """A check of a number against its limits; a number that could not be had (None) rejects."""
     inside = value is not None and (low is None or value >= low) and (high is None or value <= high)
     return Check(name=name, value=value, min=low, max=high, rows=rows, outcome="pass" if inside else "reject")
