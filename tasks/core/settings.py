@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tasks.core.errors import SettingsError
@@ -87,10 +88,14 @@ def _fields_at(model: Any, location: Sequence[int | str]) -> list[str]:
     """Field names of the model that stands at `location` below `model`, through lists, unions and mappings."""
     models = [model]
     for part in location:
-        inner = [m.model_fields[part].annotation for m in models if isinstance(part, str) and part in m.model_fields]
+        inner = [field.annotation for m in models for name, field in _named(m) if name == part]
         tagged = [m for m in models if part == _tag(m)]
         models = tagged or [m for annotation in inner for m in _models_in(annotation)] or models
-    return sorted({name for m in models for name in m.model_fields})
+    return sorted({name for m in models for name, _ in _named(m)})
+
+
+def _named(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    return [(field.alias or name, field) for name, field in model.model_fields.items()]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

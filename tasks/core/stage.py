@@ -15,7 +15,7 @@ from typing import Any, NoReturn, get_type_hints
 
 import yaml
 
-from tasks.core.errors import SettingsError, StageError, TidegateError
+from tasks.core.errors import StageError, TidegateError
 from tasks.core.files import sha256
 from tasks.core.line import STATE, Line
 from tasks.core.quiet import silence
@@ -39,7 +39,7 @@ def run_stage(body: Callable[..., None]) -> NoReturn:
     parser.add_argument("line", help="a line of params.yaml")
     arguments = parser.parse_args()
     silence()
-    _end_with_parent()
+    end_with_parent()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
     try:
         execute(body, arguments.line)
@@ -127,7 +127,7 @@ def _complain(message: object, code: int) -> int:
     return code
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process group when the parent dies, however it dies: its end of the pipe closes with it."""
     pipe = os.environ.pop(PARENT_PIPE, None)
     if pipe is None:
@@ -140,4 +140,4 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, args=(int(pipe),), daemon=True).start()
 
 
-__all__ = ["SettingsError", "declared", "execute", "fingerprint", "run_stage"]
+__all__ = ["declared", "end_with_parent", "execute", "fingerprint", "run_stage"]

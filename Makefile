@@ -1,0 +1,36 @@
+# `make run` and `make test` are all one needs; each makes .venv itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: run test test-slow lint setup clean help
+
+run: $(VENV)/.ready  ## take every line from its sources to a release
+	@tidegate run
+
+test: $(VENV)/.ready  ## the fast tests
+	@python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.ready  ## the tests that take minutes
+	@python -m pytest -m slow
+
+lint: $(VENV)/.ready  ## ruff, mypy, import-linter
+	@ruff check . && ruff format --check . && mypy && lint-imports
+
+setup: $(VENV)/.ready  ## make .venv from pyproject.toml and constraints.txt
+
+# torch first, at its pinned version: a free choice would bring gigabytes of CUDA where there is a CPU build.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip setuptools
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@$(BIN)/tidegate init
+	@touch $@
+
+clean:  ## remove .venv and caches; data and releases stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'

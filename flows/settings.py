@@ -1,0 +1,58 @@
+"""All of params.yaml: every block of every line, validated at once."""
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from tasks.ingest import IngestSettings
+from tasks.quality_gate import QualityGateSettings
+from tasks.release import ReleaseSettings
+from tasks.release_gate import ReleaseGateSettings
+from tasks.train import TrainSettings
+from tasks.validate import ValidateSettings
+
+from tasks.core.errors import SettingsError
+from tasks.core.settings import Settings, explain, line_params, read_params
+from tasks.evaluate import EvaluateSettings
+from tasks.export import ExportSettings
+from tasks.label import LabelSettings
+from tasks.sources import Source
+from tasks.split import SplitSettings
+from tasks.text import TextSettings
+
+
+class LineSettings(Settings):
+    """One line: what it is, where its raw text comes from, and a block per stage."""
+
+    kind: Literal["classify"] = Field(description="task kind")
+    text: TextSettings
+    sources: list[Source] = Field(min_length=1, description="where raw text comes from")
+    ingest: IngestSettings
+    validate_: ValidateSettings = Field(alias="validate")  # pydantic has a method of that name
+    label: LabelSettings
+    split: SplitSettings
+    train: TrainSettings
+    evaluate: EvaluateSettings
+    quality_gate: QualityGateSettings
+    export: ExportSettings
+    release_gate: ReleaseGateSettings
+    release: ReleaseSettings
+    keep_releases: int = Field(10, ge=1, description="unregistered releases that the release store keeps")
+
+
+def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
+    """The settings of some lines (default: all), by name.
+
+    Every line is validated whichever is asked for. Raises SettingsError that lists all errors of all lines.
+    """
+    params = read_params()
+    for name in lines or []:
+        line_params(params, name)
+    settings, problems = {}, []
+    for name, content in params["lines"].items():
+        try:
+            settings[name] = LineSettings.model_validate(content)
+        except ValidationError as error:
+            problems += explain(error, LineSettings, f"lines.{name}")
+    if problems:
+        raise SettingsError("params.yaml has errors:\n" + "\n".join(f"- {problem}" for problem in problems))
+    return {name: settings[name] for name in lines or settings}

@@ -1,0 +1,73 @@
+"""What a stage really imports, read off the code: the measure for dvc.yaml's deps and versions/*.txt."""
+
+import functools
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import grimp
+import yaml
+
+ROOT = Path(__file__).parent.parent
+KINDS = ["classify"]
+RUNTIME = {"onnxruntime-gpu": "onnxruntime"}
+UNSEEN = {
+    "train": ["transformers", "tokenizers", "safetensors", "tensorboard"],
+    "evaluate": ["transformers", "tokenizers", "safetensors"],
+    "export": ["transformers", "onnxscript"],
+    "label": ["pyarrow"],
+}
+"""Packages that a stage uses through another package, without an import of its own."""
+
+
+@functools.cache
+def graph():
+    """The import graph of the project with its third-party packages; imports for type checkers left out."""
+    return grimp.build_graph(
+        "flows", "tasks", "serving", include_external_packages=True, exclude_type_checking_imports=True
+    )
+
+
+def stages():
+    """The stages of dvc.yaml in their order."""
+    return list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+
+
+def reached(stage, kind="classify"):
+    """Every module that a stage and its files of the kind import, directly or not."""
+    found = set()
+    for root in [f"tasks.{stage}", *kind_modules(stage, kind)]:
+        found |= {root} | graph().find_upstream_modules(root)
+    return found
+
+
+def kind_modules(stage, kind):
+    """The kind's modules that dvc.yaml names for a stage; they are loaded by name, which no import shows."""
+    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["do"]["deps"]
+    files = [dep.replace("${item.kind}", kind) for dep in deps if "${item.kind}" in dep]
+    return [file.removesuffix(".py").replace("/", ".") for file in files]
+
+
+def own_files(stage):
+    """The project's files among them, tasks/core as one folder and packages' __init__ as their file."""
+    files = set()
+    for module in reached(stage):
+        path = ROOT / Path(*module.split("."))
+        if not module.startswith(("tasks", "flows", "serving")):
+            continue
+        if module == "tasks" or module.startswith("tasks.core"):
+            files.add("tasks/core")
+        elif path.is_dir():
+            files.add(f"{path.relative_to(ROOT).as_posix()}/__init__.py")
+        else:
+            files.add(f"{path.relative_to(ROOT).as_posix()}.py")
+    return files
+
+
+def packages(stage):
+    """The third-party packages among them by their names on the index."""
+    distributions = packages_distributions()
+    names = {name for module in reached(stage) if not module.startswith(("tasks", "flows", "serving"))
+             for name in distributions.get(module.split(".")[0], []) if module.split(".")[0] not in sys.stdlib_module_names}  # fmt: skip
+    names |= set(UNSEEN.get(stage, []))
+    return sorted(RUNTIME.get(name.lower(), name.lower()).replace("_", "-") for name in names)
