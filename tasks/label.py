@@ -1,0 +1,181 @@
+"""The label of each row: from single human ratings, or from a label column."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from tasks import verdict
+from tasks.core.errors import DataError
+from tasks.core.files import write_json, write_parquet
+from tasks.core.line import Line
+from tasks.core.settings import Settings
+from tasks.core.stage import run_stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from tasks.ratings import Ratings
+
+log = logging.getLogger("tidegate")
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class LabelSettings(Settings, block="label"):
+    """How a row gets its label."""
+
+    by: Literal["ratings", "column"] = Field("ratings", description="what decides: single ratings or the label column")
+    labels: list[str] = Field(
+        ["negative", "positive"],
+        min_length=2,
+        description="all labels in the order of the model's outputs; by ratings: the one below neutral first",
+    )
+    scale: tuple[float, float] = Field((-4, 4), description="lowest and highest possible rating")
+    neutral: float = Field(
+        0, description="a mean exactly here decides nothing; below it the first label, above the second"
+    )
+    ambiguous_below: float = Field(0.5, ge=0, description="rows whose mean is nearer to neutral are flagged ambiguous")
+    rename: dict[str, str] = Field({}, description="by column: what the source writes -> the label that is meant")
+    bootstrap_samples: int = Field(1000, ge=100, description="resamplings behind the interval of Krippendorff's alpha")
+    seed: int = Field(0, ge=0, description="seed of the bootstrap")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "LabelSettings":
+        problems = []
+        if len(set(self.labels)) < len(self.labels):
+            problems.append("labels must differ from each other")
+        if self.by == "ratings" and len(self.labels) != 2:
+            problems.append("by: ratings takes exactly two labels, the one below neutral first")
+        if not self.scale[0] < self.neutral < self.scale[1]:
+            problems.append("neutral must lie inside scale, and scale is [lowest, highest]")
+        if self.by == "ratings" and self.rename:
+            problems.append("rename belongs to by: column")
+        if unknown := sorted(set(self.rename.values()) - set(self.labels)):
+            problems.append(f"rename leads to {', '.join(unknown)}, which labels does not hold")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def label(line: Line, settings: LabelSettings, out: Path) -> None:
+    """Decide each row's label.
+
+    Reads validate/rows.parquet and validate/verdict.json; writes labeled.parquet (tasks.rows.LABELED, by id),
+    labels.json (the labels in the order of the model's outputs) and report.json. Rows that nothing decides (no ratings,
+    a mean of exactly neutral, no label) are left out and counted. Raises RejectedError when validate rejected the
+    batch, DataError for ratings off the scale, labels outside the set, and labels without a row.
+    """
+    import pyarrow.parquet as pq
+
+    from tasks.rows import LABELED
+
+    verdict.require(line.file("validate", "verdict.json"))
+    table = pq.read_table(line.file("validate", "rows.parquet"))
+    if settings.by == "ratings":
+        frame, report = _by_ratings(table, settings)
+    else:
+        frame, report = _by_column(table, settings)
+    kept = frame[frame["label"].notna()].sort_values("id", kind="stable", ignore_index=True)
+    _all_present(kept["label"], settings)
+    write_parquet(out / "labeled.parquet", kept[LABELED.names], LABELED)
+    write_json(out / "labels.json", settings.labels)
+    write_json(out / "report.json", {"by": settings.by, "rows": table.num_rows} | _counts(kept, settings) | report)
+    log.info("%d of %d rows labeled, %d left out", len(kept), table.num_rows, table.num_rows - len(kept))
+
+
+def _by_ratings(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFrame", dict[str, Any]]:
+    """Every row with the columns of LABELED, `label` null where nothing decides, and what the report says of it."""
+    import numpy as np
+
+    from tasks.ratings import Ratings
+
+    ratings = Ratings.of(table["ratings"])
+    _on_scale(ratings, settings)
+    frame = table.drop_columns(["ratings", "label"]).to_pandas()
+    side = np.sign(ratings.mean - settings.neutral)
+    below, above = settings.labels
+    frame["label"] = np.array([below, None, above], dtype=object)[np.nan_to_num(side).astype(int) + 1]
+    frame["decided_by"] = "ratings"
+    frame["rating_mean"] = ratings.mean
+    frame["agreement"] = ratings.agreement(*settings.scale)
+    frame["confidence"] = ratings.confidence(settings.neutral)
+    frame["ambiguous"] = np.abs(ratings.mean - settings.neutral) < settings.ambiguous_below
+    report = {
+        "left_out": {"mean_is_neutral": int((side == 0).sum()), "no_ratings": int((ratings.count == 0).sum())},
+        "krippendorff_alpha": ratings.alpha(settings.bootstrap_samples, settings.seed),
+        "agreement": _quantiles(frame["agreement"]),
+        "confidence": _quantiles(frame["confidence"]),
+    }
+    return frame, report
+
+
+def _by_column(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFrame", dict[str, Any]]:
+    """The same from the label column."""
+    import numpy as np
+
+    frame = table.drop_columns(["ratings"]).to_pandas()
+    frame["label"] = frame["label"].replace(settings.rename)
+    unknown = frame.loc[~frame["label"].isin(settings.labels) & frame["label"].notna(), "label"].value_counts()
+    if len(unknown):
+        found = ", ".join(f"{name!r} ({rows})" for name, rows in unknown.head(20).items())
+        raise DataError(
+            f"{int(unknown.sum())} rows have a label outside the set: {found}{', ...' if len(unknown) > 20 else ''}. "
+            f"Allowed are {', '.join(settings.labels)}. Add them to label.labels, map them by label.rename, or let "
+            "expectations.yaml quarantine them (expect_column_values_to_be_in_set)."
+        )
+    frame["decided_by"] = "column"
+    frame[["rating_mean", "agreement", "confidence"]] = np.nan
+    frame["ambiguous"] = False
+    return frame, {"left_out": {"no_label": int(frame["label"].isna().sum())}, "krippendorff_alpha": None}
+
+
+def _on_scale(ratings: "Ratings", settings: LabelSettings) -> None:
+    low, high = settings.scale
+    off = int(((ratings.low < low) | (ratings.high > high)).sum())
+    if off:
+        raise DataError(
+            f"{off} rows have a rating outside the scale {low:g} to {high:g}. Correct label.scale, or let "
+            "expectations.yaml quarantine them (columns ratings_min and ratings_max)."
+        )
+
+
+def _all_present(labels: "pd.Series[str]", settings: LabelSettings) -> None:
+    rows = labels.value_counts()
+    absent = [name for name in settings.labels if name not in rows.index]
+    if absent:
+        seen = ", ".join(f"{name} ({rows[name]})" for name in settings.labels if name in rows.index) or "none at all"
+        raise DataError(
+            f"No row has the label {', '.join(absent)}; there are {seen}. A model needs rows of every label: "
+            "bring data that has them, or take the label out of label.labels (two must stay)."
+        )
+
+
+def _counts(kept: "pd.DataFrame", settings: LabelSettings) -> dict[str, Any]:
+    by_source = kept.groupby(["source", "label"]).size().unstack(fill_value=0)
+    by_source = by_source.reindex(columns=settings.labels, fill_value=0)
+    rows = kept["label"].value_counts()
+    kinds = kept.groupby("split_key")["label"].nunique()
+    return {
+        "labeled": len(kept),
+        "labels": {name: {"rows": int(rows[name]), "share": float(rows[name] / len(kept))} for name in settings.labels},
+        "sources": {str(source): {k: int(v) for k, v in line.items()} for source, line in by_source.iterrows()},
+        "ambiguous": {"rows": int(kept["ambiguous"].sum()), "share": float(kept["ambiguous"].mean())},
+        "copies_with_different_labels": int((kinds > 1).sum()),
+    }
+
+
+def _quantiles(values: "pd.Series[float]") -> dict[str, float] | None:
+    known = values.dropna()
+    if known.empty:
+        return None
+    quantiles = known.quantile(list(QUANTILES))
+    return {"mean": float(known.mean())} | {
+        f"p{round(100 * float(q)):02d}": float(v) for q, v in zip(QUANTILES, quantiles, strict=True)
+    }
+
+
+if __name__ == "__main__":
+    run_stage(label)

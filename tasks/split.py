@@ -1,0 +1,211 @@
+"""Train, validation and test: a row's side follows from its split_key alone and so never changes."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, model_validator
+
+from tasks.core.errors import DataError
+from tasks.core.files import read_json, write_json, write_parquet
+from tasks.core.line import Line
+from tasks.core.settings import Settings
+from tasks.core.stage import run_stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+log = logging.getLogger("tidegate")
+
+SIDES = ("train", "validation", "test")
+
+
+class SplitSettings(Settings, block="split"):
+    """The shares of the sides and what is looked for across them."""
+
+    train: float = Field(0.7, gt=0, lt=1, description="share of texts to learn from")
+    validation: float = Field(0.1, gt=0, lt=1, description="share that decides when to stop and fits the calibration")
+    test: float = Field(0.2, gt=0, lt=1, description="share that judges, and nothing else")
+    drop_ambiguous_from_train: bool = Field(False, description="leave rows flagged ambiguous out of train")
+    near_duplicates: float = Field(
+        0.8, gt=0, lt=1, description="texts of this Jaccard similarity of character n-grams or more are near-duplicates"
+    )
+    ngram: int = Field(4, ge=2, le=10, description="characters per n-gram; 2 or 3 for Chinese")
+    max_rows: int = Field(
+        20_000, ge=1, description="near-duplicates are looked for among this many rows, drawn at random"
+    )
+    seed: int = Field(0, ge=0, description="seed of that draw and of the MinHash")
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> "SplitSettings":
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train, validation and test must sum to 1; they sum to {total:g}")
+        return self
+
+
+def split(line: Line, settings: SplitSettings, out: Path) -> None:
+    """Deal the labeled rows out to three sides.
+
+    Reads label/labeled.parquet and label/labels.json; writes train.parquet, validation.parquet and test.parquet
+    (tasks.rows.LABELED, by id) and report.json. Copies of a text have one split_key and so one side. Texts that only
+    cleaning or masking made equal may fall on two sides: they leave train for validation's and test's sake, and
+    validation for test's. Raises DataError when a side is empty or lacks a label.
+    """
+    from tasks.core.files import read_parquet
+    from tasks.rows import LABELED
+
+    frame = read_parquet(line.file("label", "labeled.parquet")).sort_values("id", kind="stable", ignore_index=True)
+    labels: list[str] = read_json(line.file("label", "labels.json"))
+    frame["side"] = side_of(frame["split_key"], settings)
+    ambiguous = frame["ambiguous"] & (frame["side"] == "train") & settings.drop_ambiguous_from_train
+    copies = _shadowed(frame) & ~ambiguous
+    kept = frame[~ambiguous & ~copies]
+    counts = _counts(kept, labels)
+    _all_filled(counts, settings)
+    report = _report(kept, counts) | {
+        "dropped": {"ambiguous_from_train": int(ambiguous.sum()), "exact_copies": int(copies.sum())},
+        "near_duplicates": near_duplicates(kept, settings),
+    }
+    for side in SIDES:
+        write_parquet(out / f"{side}.parquet", kept.loc[kept["side"] == side, LABELED.names], LABELED)
+    write_json(out / "report.json", report)
+    log.info("%s", ", ".join(f"{side} {(kept['side'] == side).sum()}" for side in SIDES))
+
+
+def side_of(keys: "pd.Series[str]", settings: SplitSettings) -> "NDArray[np.object_]":
+    """The side of each split_key: its first 64 bits as a uniform number in [0, 1) against the shares added up.
+
+    Raises DataError for a key that does not start with 16 hex digits.
+    """
+    import numpy as np
+
+    wrong = int((~keys.str.fullmatch("[0-9a-f]{16,}")).sum())
+    if wrong:
+        raise DataError(f"{wrong} rows have a split_key that is no hash of 16 hex digits or more. Run ingest again.")
+    bits = np.frombuffer(bytes.fromhex("".join(keys.str[:16])), dtype=">u8")
+    ends = np.cumsum([settings.train, settings.validation])
+    return np.array(SIDES, dtype=object)[np.searchsorted(ends, bits / 2.0**64, side="right")]
+
+
+def near_duplicates(frame: "pd.DataFrame", settings: SplitSettings) -> dict[str, Any]:
+    """Pairs of similar texts on different sides, found by MinHash LSH and confirmed by their exact Jaccard similarity.
+
+    `frame` has id, text and side. The report names ids alone, and says how many rows were looked at. MinHash LSH finds
+    a pair at the threshold more often than not, and a closer one almost surely.
+    """
+    import numpy as np
+
+    looked = frame
+    if len(frame) > settings.max_rows:
+        rows = np.random.default_rng(settings.seed).choice(len(frame), settings.max_rows, replace=False)
+        looked = frame.iloc[np.sort(rows)]
+    grams = [_grams(text, settings.ngram) for text in looked["text"]]
+    sides, ids = looked["side"].to_numpy(), looked["id"].to_numpy()
+    pairs = [(a, b) for a, b in _similar(grams, settings) if sides[a] != sides[b]]
+    touched = {side: {n for pair in pairs for n in pair if sides[n] == side} for side in SIDES}
+    return {
+        "threshold": settings.near_duplicates,
+        "ngram": settings.ngram,
+        "rows_looked_at": len(looked),
+        "sampled": len(looked) < len(frame),
+        "pairs": len(pairs),
+        "rows": {side: len(touched[side]) for side in SIDES},
+        "examples": sorted([str(ids[a]), str(ids[b])] for a, b in pairs)[:20],
+    }
+
+
+def _grams(text: str, size: int) -> set[str]:
+    """Character n-grams of a text without case and runs of white space; the whole text where it is shorter."""
+    plain = " ".join(text.casefold().split())
+    return {plain[n : n + size] for n in range(max(1, len(plain) - size + 1))}
+
+
+def _similar(grams: list[set[str]], settings: SplitSettings) -> list[tuple[int, int]]:
+    """Pairs (a < b) of positions whose sets have a Jaccard similarity of at least the threshold."""
+    from datasketch import MinHash, MinHashLSH
+
+    index = MinHashLSH(threshold=settings.near_duplicates, num_perm=64)
+    pairs: list[tuple[int, int]] = []
+    hashes = MinHash.generator(
+        [[gram.encode() for gram in sorted(one)] for one in grams], num_perm=64, seed=settings.seed + 1, hashfunc=_hash
+    )
+    for n, minhash in enumerate(hashes):
+        near = (m for m in index.query(minhash) if _jaccard(grams[m], grams[n]) >= settings.near_duplicates)
+        pairs.extend((m, n) for m in near)
+        index.insert(n, minhash, check_duplication=False)
+    return sorted(pairs)
+
+
+def _hash(gram: bytes) -> int:
+    """32 bits of a text, the same in every process."""
+    import zlib
+
+    return zlib.crc32(gram)
+
+
+def _jaccard(a: set[str], b: set[str]) -> float:
+    return len(a & b) / len(a | b)
+
+
+def _shadowed(frame: "pd.DataFrame") -> "pd.Series[bool]":
+    """Rows whose very text stands on a later side too (train before validation before test)."""
+    rank = frame["side"].map({side: n for n, side in enumerate(SIDES)})
+    latest = rank.groupby(frame["text"]).transform("max")
+    result: pd.Series[bool] = rank < latest
+    return result
+
+
+def _counts(frame: "pd.DataFrame", labels: list[str]) -> "pd.DataFrame":
+    """Rows per side (index) and label (columns)."""
+    import pandas as pd
+
+    return pd.crosstab(frame["side"], frame["label"]).reindex(index=list(SIDES), columns=labels, fill_value=0)
+
+
+def _all_filled(counts: "pd.DataFrame", settings: SplitSettings) -> None:
+    problems = []
+    for side in SIDES:
+        absent = [str(label) for label in counts.columns if not counts.loc[side, label]]
+        if len(absent) == counts.shape[1]:
+            problems.append(f"{side} is empty")
+        elif absent:
+            problems.append(f"{side} has no row of {', '.join(absent)}")
+    if problems:
+        shares = ", ".join(f"{side} {getattr(settings, side):g}" for side in SIDES)
+        raise DataError(
+            f"{'; '.join(problems)}. There are {int(counts.to_numpy().sum())} rows; the shares are {shares}. "
+            "Bring more rows of these labels, raise the share of the side in split, or merge rare labels by "
+            "label.rename; another text.split_salt redraws all sides."
+        )
+
+
+def _report(frame: "pd.DataFrame", counts: "pd.DataFrame") -> dict[str, Any]:
+    from scipy.stats import chi2_contingency
+
+    labels, rows = [str(label) for label in counts.columns], counts.sum(axis=1)
+    across = frame.groupby("split_key")["side"].nunique()
+    texts = frame.groupby("text")["side"].nunique()
+    return {
+        "rows": len(frame),
+        "sides": {
+            side: {
+                "rows": int(rows[side]),
+                "share": float(rows[side] / rows.sum()),
+                "labels": {k: int(v) for k, v in zip(labels, counts.loc[side], strict=True)},
+                "label_shares": {k: float(v / rows[side]) for k, v in zip(labels, counts.loc[side], strict=True)},
+                "ambiguous": int(frame.loc[frame["side"] == side, "ambiguous"].sum()),
+            }
+            for side in SIDES
+        },
+        "chi_square_p": float(chi2_contingency(counts.to_numpy()).pvalue),
+        "exact_duplicates_across_sides": int((across > 1).sum() + (texts > 1).sum()),
+    }
+
+
+__all__ = ["SIDES", "SplitSettings", "near_duplicates", "side_of", "split"]
+
+if __name__ == "__main__":
+    run_stage(split)
