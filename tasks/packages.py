@@ -32,7 +32,7 @@ def fetch(requirement: str, sha256: str | None) -> Path:
 
     Raises SettingsError when the pin is missing (the message has it), SourceError when the file cannot be had.
     """
-    name, version = _parts(requirement, sha256)
+    name, version = _parts(requirement)
     if sha256 is None:
         raise SettingsError(_pin_needed(name, version))
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
@@ -61,7 +61,7 @@ def cached(sha256: str) -> Path | None:
     return None
 
 
-def _parts(requirement: str, sha256: str | None) -> tuple[str, str]:
+def _parts(requirement: str) -> tuple[str, str]:
     match = re.fullmatch(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:==\s*([A-Za-z0-9][A-Za-z0-9.+!_-]*))?\s*", requirement)
     if match is None:
         raise SettingsError(f"A package was given as {requirement!r}; allowed is NAME==VERSION.")
