@@ -39,14 +39,16 @@ def server() -> Iterator[str]:
         return
     port = _free_port()
     HOME.mkdir(parents=True, exist_ok=True)
-    with (
-        (HOME / "server.log").open("w") as log,
-        child([sys.executable, "-m", "flows.server", "--port", str(port)], stdout=log.fileno()) as process,
-    ):
-        _wait(port, lambda: process.poll() is None, Path(log.name))
+    command = [sys.executable, "-m", "flows.server", "--port", str(port)]
+    with (HOME / "server.log").open("w") as log, child(command, stdout=log.fileno()) as process:
         os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
         try:
+            import prefect  # noqa: F401 - takes as long as the server's own start, so it goes on beside it
+            from prefect.logging.handlers import APILogHandler
+
+            _wait(port, lambda: process.poll() is None, Path(log.name))
             yield os.environ["PREFECT_API_URL"]
+            APILogHandler().flush()  # before the server goes, or the last log lines are lost
         finally:
             del os.environ["PREFECT_API_URL"]
 
