@@ -1,0 +1,72 @@
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from tasks.core.errors import SettingsError
+from tasks.core.settings import Settings, line_params, parse, read_params
+
+
+class Fast(Settings):
+    kind: Literal["fast"]
+    speed: int = 1
+
+
+class Slow(Settings):
+    kind: Literal["slow"]
+    patience: int = 1
+
+
+class Block(Settings, block="block"):
+    learning_rate: float = Field(1e-4, gt=0)
+    ways: list[Annotated[Fast | Slow, Field(discriminator="kind")]] = []
+
+
+def refused(content):
+    with pytest.raises(SettingsError) as error:
+        parse(Block, content, "lines.a.block")
+    assert error.value.exit_code == 2
+    return str(error.value)
+
+
+def test_an_unknown_key_names_the_nearest_valid_one():
+    assert "lines.a.block.learning_rat: unknown key (did you mean 'learning_rate'?)" in refused({"learning_rat": 1})
+
+
+def test_an_unknown_key_inside_a_union_names_the_keys_of_its_member():
+    message = refused({"ways": [{"kind": "slow", "patienc": 2}]})
+    assert "did you mean 'patience'" in message
+    assert "speed" not in message
+
+
+def test_all_errors_are_said_at_once():
+    message = refused({"learning_rate": -1, "x": 2, "ways": [{"kind": "other"}]})
+    assert message.count("lines.a.block") == 3
+    assert "given was -1" in message
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Block().learning_rate = 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "missing"), ("a: [", "YAML"), ("x: 1", "no line"), ("lines: {}", "no line"), ("lines: [1]", "no line")],
+)
+def test_params_that_are_missing_or_broken(workdir, content, said):
+    if content is not None:
+        (workdir / "params.yaml").write_text(content)
+    with pytest.raises(SettingsError, match=said):
+        read_params()
+
+
+def test_params_in_another_encoding(workdir):
+    (workdir / "params.yaml").write_bytes("lines: {a: {text: é}}".encode("latin-1"))
+    with pytest.raises(SettingsError, match="YAML"):
+        read_params()
+
+
+def test_an_unknown_line_names_the_nearest():
+    with pytest.raises(SettingsError, match="did you mean 'sentiment'"):
+        line_params({"lines": {"sentiment": {}}}, "sentimnt")
