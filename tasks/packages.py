@@ -6,10 +6,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.core.errors import SettingsError, SourceError
 from tasks.core.files import sha256 as digest_of
 from tasks.core.line import STATE
+
+if TYPE_CHECKING:
+    from tenacity import Retrying
 
 log = logging.getLogger("tidegate")
 
@@ -40,15 +44,19 @@ def fetch(requirement: str, sha256: str | None) -> Path:
     kept = cached(sha256)
     if kept is not None:
         return kept
+    return patiently(_OutOfReachError)(_download, f"{name}=={version}", sha256)
+
+
+def patiently(*temporary: type[Exception]) -> "Retrying":
+    """Calls a function again, with back-off, while it fails with one of these errors; the last one is raised."""
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-    patiently = Retrying(
+    return Retrying(
         stop=stop_after_attempt(TRIES),
         wait=wait_exponential(multiplier=FIRST_WAIT, max=60 * FIRST_WAIT),
-        retry=retry_if_exception_type(_OutOfReachError),
+        retry=retry_if_exception_type(temporary),
         reraise=True,
     )
-    return patiently(_download, f"{name}=={version}", sha256)
 
 
 def cached(sha256: str) -> Path | None:

@@ -38,8 +38,8 @@ class TextSettings(Settings, block="text"):
 PASSES = 16  # entities nested deeper than this are no honest text
 
 _INLINE = (
-    "a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup tt "
-    "u var wbr"
+    "a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup "
+    "tt u var wbr"
 )
 _BLOCK = (
     "address area article aside audio base blockquote body br button canvas caption center col colgroup data datalist "
@@ -129,6 +129,11 @@ def fingerprint(settings: TextSettings) -> str:
     """Names the policy: equal fingerprints clean alike. The salt is left out, it changes no text."""
     content = repr((POLICY, sorted(settings.model_dump(exclude={"split_salt"}).items())))
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+
+def salt_digest(salt: str) -> str:
+    """Names a salt, so that keys made with different ones are never mixed."""
+    return hashlib.blake2b(b"salt", digest_size=8, key=salt.encode()).hexdigest()
 
 
 def vectors(settings: TextSettings) -> list[tuple[str, str]]:

