@@ -29,7 +29,8 @@ class Check(BaseModel):
     def sentence(self) -> str:
         """The check in words: `accuracy is 0.812, at least 0.83 is needed`."""
         value = f"{self.value:.4g}" if isinstance(self.value, float) else str(self.value)
-        needs = [f"at least {self.min:g}"] * (self.min is not None) + [f"at most {self.max:g}"] * (self.max is not None)
+        limits = (("at least", self.min), ("at most", self.max))
+        needs = [f"{words} {bound:g}" for words, bound in limits if bound is not None]
         needed = f", {' and '.join(needs)} is needed" if needs else ""
         return f"{self.name} is {value}{needed}{f' ({self.note})' if self.note else ''}"
 

@@ -1,0 +1,122 @@
+"""A classifier as one torch module: token ids in; calibrated probabilities, logits and an embedding out."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tasks.core.errors import StageError
+
+OUTPUTS = ("probabilities", "logits", "embedding")
+
+
+class Classifier(nn.Module):
+    """`(input_ids, attention_mask)`, int64 [rows, length] each, to OUTPUTS, float32.
+
+    probabilities [rows, classes], calibrated; logits [rows, classes], not calibrated; embedding [rows, width], the mean
+    of the last hidden states of real tokens, of length 1.
+    """
+
+    def __init__(self, model: Any, calibrate: nn.Module) -> None:
+        super().__init__()
+        self.model, self.calibrate = model, calibrate
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The three outputs."""
+        answer = self.model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+        hidden = answer.hidden_states[-1]
+        real = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+        return self.calibrate(answer.logits), answer.logits, nn.functional.normalize(mean, dim=-1)
+
+
+class Scaled(nn.Module):
+    """Temperature and vector scaling: `softmax(logits * weights + bias)`."""
+
+    weights: Tensor
+    bias: Tensor
+
+    def __init__(self, weights: Any, bias: Any = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32))
+        self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Probabilities [rows, classes]."""
+        return torch.softmax(logits * self.weights + self.bias, dim=-1)
+
+
+class Isotonic(nn.Module):
+    """Each class's softmax probability through its piecewise linear curve, then divided by the row's sum.
+
+    A curve is its first value plus every step's rise times the share of the step that lies below the probability.
+    """
+
+    x: Tensor
+    width: Tensor
+    rise: Tensor
+    first: Tensor
+
+    def __init__(self, knots: list[dict[str, list[float]]]) -> None:
+        super().__init__()
+        steps = max(len(curve["x"]) - 1 for curve in knots)
+        self.register_buffer("x", torch.tensor([_padded(curve["x"][:-1], steps, 2.0) for curve in knots]))
+        self.register_buffer("width", torch.tensor([_padded(_steps(curve["x"]), steps, 1.0) for curve in knots]))
+        self.register_buffer("rise", torch.tensor([_padded(_steps(curve["y"]), steps, 0.0) for curve in knots]))
+        self.register_buffer("first", torch.tensor([curve["y"][0] for curve in knots]))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Probabilities [rows, classes]."""
+        plain = torch.softmax(logits, dim=-1).unsqueeze(-1)
+        curves = self.first + (((plain - self.x) / self.width).clamp(0, 1) * self.rise).sum(dim=-1)
+        return curves / curves.sum(dim=-1, keepdim=True)
+
+
+def calibrator(calibration: Mapping[str, Any]) -> nn.Module:
+    """The module that does what `tasks.calibration.apply` does. Raises StageError on an unknown method."""
+    match calibration["method"]:
+        case "temperature":
+            return Scaled(1 / calibration["temperature"])
+        case "vector":
+            return Scaled(calibration["weights"], calibration["bias"])
+        case "isotonic":
+            return Isotonic(calibration["knots"])
+        case method:
+            raise StageError(
+                f"Calibration method {method!r} cannot be exported; temperature, vector and isotonic can. "
+                "Set evaluate.calibration to one of them."
+            )
+
+
+def wrap(checkpoint: Path, calibration: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    """The module to export for a checkpoint, and what its signature says of it: labels, max_length and pad_id.
+
+    Attention is exported in its plain form: onnxruntime quantises and runs it faster than the fused operator.
+    """
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+        model: Any = AutoModelForSequenceClassification.from_pretrained(
+            checkpoint, local_files_only=True, use_safetensors=True, dtype=torch.float32, attn_implementation="eager"
+        )
+    except (OSError, ValueError) as error:
+        raise StageError(f"{checkpoint} holds no readable checkpoint ({error}). Run the train stage again.") from None
+    names = model.config.id2label
+    facts = {
+        "labels": [names[n] for n in sorted(names)],
+        "max_length": min(tokenizer.model_max_length, model.config.max_position_embeddings),
+        "pad_id": tokenizer.pad_token_id or 0,
+    }
+    return Classifier(model, calibrator(calibration)).eval(), facts
+
+
+def _steps(values: list[float]) -> list[float]:
+    return [b - a for a, b in pairwise(values)]
+
+
+def _padded(values: list[float], length: int, filler: float) -> list[float]:
+    return values + [filler] * (length - len(values))

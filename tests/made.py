@@ -1,0 +1,117 @@
+"""A line as far as the quality gate, made by hand in seconds: a tiny checkpoint, its answers, two passed verdicts."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tasks import calibration, verdict
+from tasks.core.files import write_json, write_parquet
+from tasks.core.line import Line
+from tasks.kinds.classify.checkpoint import Checkpoint
+from tasks.report import png
+from tasks.rows import LABELED
+
+LABELS = ["negative", "positive"]
+WORDS = ["film", "story", "cast", "great", "lovely", "dull", "awful", "the", "is", "and", "very", "not", "odd", "music"]
+
+
+def texts(rows: int, seed: int = 0) -> list[str]:
+    """Texts of 1 to 40 words, each with a number of its own."""
+    rng = np.random.default_rng(seed)
+    return [" ".join([*rng.choice(WORDS, rng.integers(1, 40)), str(n)]) for n in range(rows)]
+
+
+def line(encoder: dict, rows: int = 120, calibrated: dict | None = None, name: str = "sentiment") -> Line:
+    """Write everything that export, release_gate and release read, below the working directory.
+
+    The labels are the model's own answers with every tenth turned round: its accuracy is 0.9. Without `calibrated` the
+    temperature that suits the test rows.
+    """
+    made = Line(name)
+    checkpoint(Path(encoder["path"]), made.folder / "train")
+    model = Checkpoint(made.folder / "train")
+    for seed, side in enumerate(("train", "validation", "test")):
+        frame = table(rows, seed, model, side)
+        write_parquet(made.file("split", f"{side}.parquet"), frame, LABELED)
+    evaluated(made, model, frame, calibrated)
+    for gate in ("validate", "quality_gate"):
+        check = verdict.limit("accuracy", 0.9, 0.8, None, rows)
+        verdict.write(made.file(gate, "verdict.json"), verdict.Verdict.of(gate, [check]))
+    made.file("quality_gate", "gate.html").write_text("<html><body>gate</body></html>")
+    write_json(made.file("ingest", "provenance.json"), {"batches": [{"uri": "made", "rows": 3 * rows}]})
+    write_json(made.file("label", "report.json"), {"rows": 3 * rows, "alpha": 0.71})
+    write_json(made.file("split", "report.json"), {"rows": {"train": rows, "validation": rows, "test": rows}})
+    return made
+
+
+def checkpoint(encoder: Path, folder: Path) -> None:
+    """An untrained classifier on the encoder whose two labels both occur."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            encoder, num_labels=2, id2label=dict(enumerate(LABELS)), label2id={n: i for i, n in enumerate(LABELS)}
+        )
+        torch.nn.init.normal_(model.classifier.weight, std=2.0)
+    model.save_pretrained(folder)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(encoder / file, folder / file)
+
+
+def table(rows: int, seed: int, model: Checkpoint, side: str) -> pd.DataFrame:
+    """A table of tasks.rows.LABELED, labelled by the model itself but for every tenth row."""
+    written = texts(rows, seed)
+    answer = model.logits(written, 64, side)
+    answer = (answer - np.median(answer, axis=0)).argmax(axis=1) if side == "train" else answer.argmax(axis=1)
+    answer[::10] = 1 - answer[::10]
+    return pd.DataFrame(
+        {
+            "id": [f"{side}{n}" for n in range(rows)],
+            "text": written,
+            "source": np.where(np.arange(rows) % 3 == 0, "letters", "reviews"),
+            "created_at": pd.Series([pd.NaT] * rows, dtype="datetime64[us, UTC]"),
+            "split_key": [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in written],
+            "label": np.array(LABELS, dtype=object)[answer],
+            "decided_by": "column",
+            "rating_mean": np.nan,
+            "agreement": np.nan,
+            "confidence": np.nan,
+            "ambiguous": False,
+        }
+    )
+
+
+def evaluated(made: Line, model: Checkpoint, test: pd.DataFrame, calibrated: dict | None) -> None:
+    """What evaluate writes: predictions, calibration, metrics, two plots."""
+    from matplotlib.figure import Figure
+
+    logits = model.logits(test["text"].tolist(), 64, "test")
+    actual = np.array([LABELS.index(label) for label in test["label"]])
+    calibrated = calibrated or calibration.fit_temperature(logits.astype(np.float64), actual)
+    probabilities = calibration.apply(calibrated, logits)
+    frame = test[["id", "split_key", "source", "label"]].assign(
+        predicted=np.array(LABELS, dtype=object)[probabilities.argmax(axis=1)],
+        confidence=probabilities.max(axis=1).astype(np.float32),
+        logits=list(logits.astype(np.float32)),
+        probabilities=list(probabilities.astype(np.float32)),
+    )
+    write_parquet(made.file("evaluate", "predictions.parquet"), frame)
+    write_json(made.file("evaluate", "calibration.json"), calibrated)
+    accuracy = float((frame["predicted"] == frame["label"]).mean())
+    part = {"rows": len(test), "accuracy": accuracy, "f1_macro": accuracy}
+    metrics = {
+        **part,
+        "accuracy_low": accuracy - 0.05,
+        "accuracy_high": accuracy + 0.05,
+        "slices": {"source": {"reviews": part}},
+        "calibration": {"method": "temperature", "ece_debiased": 0.01, "band_high": 0.02, "inside_band": True},
+        "per_class": {label: {"precision": 0.9, "recall": 0.9, "f1": 0.9, "rows": 60} for label in LABELS},
+    }
+    write_json(made.file("evaluate", "metrics.json"), metrics)
+    for plot in ("confusion", "reliability"):
+        made.file("evaluate", f"{plot}.png").write_bytes(png(Figure(figsize=(1, 1))))
