@@ -75,4 +75,4 @@ def reliability(judged: "Judgement", confidence: "Floats") -> "Figure":
 
 def _verdict(judged: "Judgement") -> str:
     side = "inside" if judged.inside_band else "outside"
-    return f"Debiased ECE {judged.ece_debiased:.3f}, {side} the band (up to {judged.band_high:.3f})"
+    return f"Debiased ECE {judged.ece_debiased:.4f}, {side} the band (up to {judged.band_high:.4f})"
