@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -75,12 +76,15 @@ def _stream(stdout: IO[str], log: Callable[[str], None], cancelled: Callable[[],
 
     threading.Thread(target=read, daemon=True).start()
     tail: list[str] = []
+    look_at = time.monotonic() + POLL
     while True:
+        if time.monotonic() >= look_at:
+            if cancelled():
+                raise RunCancelled
+            look_at = time.monotonic() + POLL
         try:
             text = lines.get(timeout=POLL)
         except queue.Empty:
-            if cancelled():
-                raise RunCancelled from None
             continue
         if text is None:
             return tail

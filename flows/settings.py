@@ -3,29 +3,29 @@
 from typing import Literal
 
 from pydantic import Field, ValidationError
-from tasks.ingest import IngestSettings
 from tasks.quality_gate import QualityGateSettings
 from tasks.release import ReleaseSettings
+
+from tasks.core.errors import SettingsError
+from tasks.core.settings import explain, line_params, read_params
+from tasks.evaluate import EvaluateSettings
+from tasks.export import ExportSettings
+from tasks.ingest import IngestSettings
+from tasks.label import LabelSettings
 from tasks.release_gate import ReleaseGateSettings
+from tasks.sources import Source, Sources
+from tasks.split import SplitSettings
+from tasks.text import TextSettings
 from tasks.train import TrainSettings
 from tasks.validate import ValidateSettings
 
-from tasks.core.errors import SettingsError
-from tasks.core.settings import Settings, explain, line_params, read_params
-from tasks.evaluate import EvaluateSettings
-from tasks.export import ExportSettings
-from tasks.label import LabelSettings
-from tasks.sources import Source
-from tasks.split import SplitSettings
-from tasks.text import TextSettings
 
-
-class LineSettings(Settings):
+class LineSettings(Sources):
     """One line: what it is, where its raw text comes from, and a block per stage."""
 
     kind: Literal["classify"] = Field(description="task kind")
     text: TextSettings
-    sources: list[Source] = Field(min_length=1, description="where raw text comes from")
+    sources: list[Source] = Field(min_length=1, description="where raw data comes from")
     ingest: IngestSettings
     validate_: ValidateSettings = Field(alias="validate")  # pydantic has a method of that name
     label: LabelSettings

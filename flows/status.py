@@ -102,7 +102,7 @@ def _gate(stage: str) -> Callable[[Line], str]:
 
 
 def _trained(line: Line) -> str:
-    best = max(entry.get("validation_f1") or 0.0 for entry in _json(line, "train", "history.json"))
+    best = max(entry.get("validation_f1_macro", 0.0) for entry in _json(line, "train", "history.json"))
     return f"validation F1 {best:.4f}"
 
 

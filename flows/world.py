@@ -4,13 +4,12 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tasks.sync import news, sync
-
 from flows.dag import Dag
 from flows.settings import LineSettings
 from tasks.core.errors import StageError, TidegateError
 from tasks.core.files import write_text
 from tasks.core.line import Line
+from tasks.sync import news, sync
 
 VERSIONS = Path("versions")
 RUNTIMES = {"onnxruntime": ("onnxruntime-gpu", "onnxruntime")}

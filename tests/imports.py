@@ -10,6 +10,8 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 KINDS = ["classify"]
+PLUMBING = {"pydantic", "pydantic-core", "pyyaml", "tqdm", "filelock", "tenacity", "httpx", "huggingface-hub", "fsspec"}
+"""Packages that read settings, show progress, lock or fetch: no output depends on their version."""
 RUNTIME = {"onnxruntime-gpu": "onnxruntime"}
 UNSEEN = {
     "train": ["transformers", "tokenizers", "safetensors", "tensorboard"],
@@ -67,7 +69,8 @@ def own_files(stage):
 def packages(stage):
     """The third-party packages among them by their names on the index."""
     distributions = packages_distributions()
-    names = {name for module in reached(stage) if not module.startswith(("tasks", "flows", "serving"))
-             for name in distributions.get(module.split(".")[0], []) if module.split(".")[0] not in sys.stdlib_module_names}  # fmt: skip
-    names |= set(UNSEEN.get(stage, []))
-    return sorted(RUNTIME.get(name.lower(), name.lower()).replace("_", "-") for name in names)
+    roots = (
+        {module.split(".")[0] for module in reached(stage)} - {"tasks", "flows", "serving"} - sys.stdlib_module_names
+    )
+    names = {name for root in roots for name in distributions.get(root, [])} | set(UNSEEN.get(stage, []))
+    return sorted({RUNTIME.get(name.lower(), name.lower()).replace("_", "-") for name in names} - PLUMBING)

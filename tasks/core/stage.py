@@ -40,7 +40,8 @@ def run_stage(body: Callable[..., None]) -> NoReturn:
     arguments = parser.parse_args()
     silence()
     end_with_parent()
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s", force=True)
+    log.setLevel(logging.INFO)
     try:
         execute(body, arguments.line)
     except TidegateError as error:

@@ -19,7 +19,7 @@ class Slow(Settings):
 
 class Block(Settings, block="block"):
     learning_rate: float = Field(1e-4, gt=0)
-    ways: list[Annotated[Fast | Slow, Field(discriminator="kind")]] = []
+    ways: list[Annotated[Fast | Slow, Field(discriminator="kind")]] = Field(default=[])
 
 
 def refused(content):

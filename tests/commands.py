@@ -1,0 +1,44 @@
+"""The commands as a user gives them, in the working directory."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+
+
+def tidegate(*arguments, **kwargs):
+    """Run the command in the working directory; stdout and stderr as one text."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=240,
+        **kwargs,
+    )
+
+
+def dvc(*arguments, **kwargs):
+    """Run DVC in the working directory; stdout and stderr as one text."""
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=240,
+        **kwargs,
+    )
+
+
+@contextmanager
+def started(*command, log):
+    """A command in the background, in a group of its own as a terminal gives it; ended with the block."""
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
