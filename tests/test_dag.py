@@ -26,7 +26,8 @@ def test_deps_name_the_modules_that_a_stage_imports(stage):
 def test_deps_name_the_templates_that_a_stage_renders(stage):
     source = "".join((ROOT / file).read_text() for file in own_files(stage) if file.endswith(".py"))
     used = set(re.findall(r'render\(\s*"([^"]+)"', source))
-    used |= {base for name in used for base in re.findall(r'extends "([^"]+)"', template(name))}
+    while bases := {base for name in used for base in re.findall(r'extends "([^"]+)"', template(name))} - used:
+        used |= bases
     stated = {dep.removeprefix("tasks/templates/") for dep in entry(stage)["deps"] if "templates" in dep}
     assert stated == used
 
