@@ -94,23 +94,33 @@ def check(frame: "pd.DataFrame", expected: list[Expected], suite: str) -> "Expec
     """
     _quiet()
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.metadata_types import FailureSeverity as Failure
 
     severity = {"reject": Failure.CRITICAL, "quarantine": Failure.WARNING, "warn": Failure.INFO}
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
     asset = context.data_sources.add_pandas(suite).add_dataframe_asset(suite)
-    batch = asset.add_batch_definition_whole_dataframe(suite).get_batch({"dataframe": frame})
+    data = asset.add_batch_definition_whole_dataframe(suite)
     configurations = [
         ExpectationConfiguration(
             type=one.name, kwargs=dict(one.kwargs), meta={"entry": n}, severity=severity[one.severity]
         )
         for n, one in enumerate(expected)
     ]
-    result = batch.validate(
-        gx.ExpectationSuite(name=suite, expectations=configurations),
+    wanted = context.suites.add(gx.ExpectationSuite(name=suite, expectations=configurations))
+    definition = context.validation_definitions.add(gx.ValidationDefinition(name=suite, data=data, suite=wanted))
+    # Batch.validate would read, and hash, the frame once more.
+    result = definition.run(
+        batch_parameters={"dataframe": frame},
         result_format={"result_format": "COMPLETE", "include_unexpected_rows": False},
     )
     result.results.sort(key=_entry)

@@ -120,7 +120,7 @@ def _by_column(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFram
     frame["label"] = frame["label"].replace(settings.rename)
     unknown = frame.loc[~frame["label"].isin(settings.labels) & frame["label"].notna(), "label"].value_counts()
     if len(unknown):
-        found = ", ".join(f"{name!r} ({rows})" for name, rows in unknown.head(20).items())
+        found = ", ".join(f"{str(name)[:40]!r} ({rows})" for name, rows in unknown.head(20).items())
         raise DataError(
             f"{int(unknown.sum())} rows have a label outside the set: {found}{', ...' if len(unknown) > 20 else ''}. "
             f"Allowed are {', '.join(settings.labels)}. Add them to label.labels, map them by label.rename, or let "
