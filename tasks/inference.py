@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tasks.bundle import known_schema
 from tasks.core.errors import StageError
 from tasks.core.files import read_json
 from tasks.kinds import load
@@ -66,15 +67,6 @@ def read_signature(path: Path) -> Signature:
         raise StageError(f"{path} is missing: {path.parent} is no exported model or release.") from None
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
         raise StageError(f"{path} is broken ({str(error).splitlines()[0]}). Export again.") from None
-
-
-def known_schema(path: Path, content: Any, newest: int) -> None:
-    """Raise StageError when `content` was written by a newer program than this one."""
-    version = content.get("schema_version") if isinstance(content, Mapping) else None
-    if not isinstance(version, int):
-        raise StageError(f"{path} has no schema_version, so it was not written by Tidegate or was edited.")
-    if version > newest:
-        raise StageError(f"{path} has schema version {version}; this program reads up to {newest}. Update Tidegate.")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,178 @@
+"""The model card: tables of what the stages reported, as Markdown and as one HTML page."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks import report
+from tasks.verdict import Check, Verdict
+
+if TYPE_CHECKING:
+    from tasks.inference import Signature
+
+PLOTS = ("confusion", "reliability")
+MOST_ROWS = 60  # a table longer than this is cut in the card; the whole of it is in the evidence
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the card tells of, as the stages wrote it."""
+
+    line: str
+    settings: Any
+    """ReleaseSettings"""
+    signature: "Signature"
+    params: Mapping[str, Any]
+    """The line's block of params.yaml."""
+    provenance: Mapping[str, Any]
+    labels: Mapping[str, Any]
+    split: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    verdicts: Mapping[str, Verdict]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the card; numbers are written out."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def markdown(facts: Facts, image: Callable[[str], str] = "evidence/{}.png".format) -> str:
+    """The card. `image` gives the source of a plot by its name."""
+    tables = {
+        "sources": _sources(facts.provenance),
+        "sides": _sides(facts.split),
+        "classes": _classes(facts.metrics),
+        "figures": figures(facts.metrics),
+        "slices": _slices(facts.metrics),
+        "variants": _variants(facts),
+        "recipe": _pairs(facts.params.get("train")),
+        "gates": {name: checks(verdict.checks) for name, verdict in facts.verdicts.items()},
+    }
+    return report.render(
+        "model_card.md.j2", facts=facts, tables=tables, number=number, cell=cell, image=image, plots=PLOTS
+    )
+
+
+def page(facts: Facts, images: Mapping[str, bytes]) -> str:
+    """The card as one HTML page with the plots in it."""
+    from markdown_it import MarkdownIt
+
+    text = markdown(facts, lambda name: report.data_uri(images[name]))
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    return report.render("model_card.html.j2", title=facts.settings.title or facts.line, body=body)
+
+
+def number(value: Any) -> str:
+    """A value as the card shows it: four decimals at most, a dash for what is not there."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def figures(metrics: Mapping[str, Any]) -> Table:
+    """The figures at the top of metrics.json, with their 95% intervals."""
+    names = [name for name, value in metrics.items() if _is_number(value) and not name.endswith(("_low", "_high"))]
+    rows = [(name.replace("_", " "), number(metrics[name]), _interval(metrics, name)) for name in names]
+    return Table(("figure", "value", "95% interval"), rows)
+
+
+def checks(of: Sequence[Check]) -> Table:
+    """The checks of a verdict."""
+    rows = [
+        (check.outcome, check.name, number(check.value), _limits(check), number(check.rows), check.note) for check in of
+    ]
+    return Table(("outcome", "check", "value", "limit", "rows", "note"), rows)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _interval(values: Mapping[str, Any], name: str) -> str:
+    low, high = values.get(f"{name}_low"), values.get(f"{name}_high")
+    return "" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def _limits(check: Check) -> str:
+    limits = [("≥", check.min), ("≤", check.max)]
+    return " and ".join(f"{sign} {number(bound)}" for sign, bound in limits if bound is not None)
+
+
+def _sources(provenance: Mapping[str, Any]) -> Table:
+    rows = [
+        (number(b.get("source")), number(b.get("uri")), number(b.get("rows")), number(b.get("sha256"))[:12])
+        for b in provenance.get("batches", [])
+    ]
+    return Table(("source", "from", "rows", "sha256"), rows)
+
+
+def _sides(split: Mapping[str, Any]) -> Table:
+    sides = split.get("sides", {})
+    rows = [
+        (side, number(sides[side].get("rows")), number(sides[side].get("ambiguous")), _shares(sides[side]))
+        for side in ("train", "validation", "test")
+        if side in sides
+    ]
+    return Table(("side", "rows", "ambiguous", "labels"), rows)
+
+
+def _shares(side: Mapping[str, Any]) -> str:
+    shares = side.get("label_shares", {})
+    return ", ".join(f"{label} {share:.1%}" for label, share in list(shares.items())[:20])
+
+
+def _classes(metrics: Mapping[str, Any]) -> Table:
+    columns = ("precision", "recall", "f1", "rows")
+    rows = [
+        (label, *(number(scores.get(c)) for c in columns)) for label, scores in metrics.get("per_class", {}).items()
+    ]
+    return Table(("label", *columns), rows[:MOST_ROWS])
+
+
+def _slices(metrics: Mapping[str, Any]) -> Table:
+    columns = ("rows", "accuracy", "f1_macro")
+    rows = [
+        (by, name, *(number(scores.get(column)) for column in columns), _interval(scores, "accuracy"))
+        for by, group in metrics.get("slices", {}).items()
+        for name, scores in group.items()
+    ]
+    return Table(("by", "slice", "rows", "accuracy", "F1 macro", "95% interval of accuracy"), rows[:MOST_ROWS])
+
+
+def _variants(facts: Facts) -> Table:
+    gate = facts.verdicts["release_gate"]
+    found = {check.name: number(check.value) for check in gate.checks}
+    columns = ("size_mb", "agreement", "gap_p95", "accuracy", "calibration")
+    names = sorted({name.split(".")[0] for name in found})
+    rows = [
+        (name, *(found.get(f"{name}.{c}", "–") for c in columns), number(name in gate.details["admissible"]))
+        for name in names
+    ]
+    head = ("variant", "MB", "same label as torch", "probability gap, p95", "test accuracy", "ECE", "released")
+    return Table(head, rows)
+
+
+def _pairs(block: Any) -> Table:
+    return Table(("setting", "value"), list(_flat(block or {})))
+
+
+def _flat(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in block.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def cell(value: str) -> str:
+    """A value as one cell of a Markdown table: nothing in it is taken for markup."""
+    for mark in "\\`*_[]<>|#&":
+        value = value.replace(mark, "\\" + mark)
+    return " ".join(value.split())
