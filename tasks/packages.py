@@ -112,6 +112,9 @@ def _download(requirement: str, sha256: str) -> Path:
     log.info("Fetching %s", requirement)
     with tempfile.TemporaryDirectory(dir=DOWNLOADS, prefix=".") as folder:
         ran = _pip_download(requirement, sha256, Path(folder))
+        if "Got " in ran.stderr:  # where the index tells no digests pip prefers a wheel, whatever the pin
+            source = _pip_download(requirement, sha256, Path(folder), "--no-binary", ":all:")
+            ran = ran if source.returncode else source
         if ran.returncode:
             raise _explain(requirement, sha256, ran.stdout + ran.stderr)
         (file,) = Path(folder).iterdir()

@@ -49,7 +49,8 @@ _BLOCK = (
     "tfoot th thead time title tr track ul video"
 )
 _TAGS = re.compile(rf"</?(?:(?P<inline>{'|'.join(_INLINE.split())})|{'|'.join(_BLOCK.split())})(?:[\s/][^<>]*)?>", re.I)
-_UNSEEN = re.compile(r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1\s*>", re.I | re.S)
+# a body ends where another begins, or a text of nothing but beginnings would take time by its square
+_UNSEEN = re.compile(r"<!--(?:(?!<!--).)*?-->|<(script|style)\b[^<>]*>(?:(?!<\1\b).)*?</\1\s*>", re.I | re.S)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 # controls, lone surrogates, and characters without width but those that join letters and emoji
@@ -85,7 +86,8 @@ _IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBAN_TABLE.split()}
 
 # a text of plain ASCII in which nothing of this occurs is clean already, whatever the settings
 _SUSPECT = re.compile(
-    r"[\x00-\x1f\x7f&<@]|  |^ | \Z|[0-9](?:[ .()/-]{0,2}[0-9]){3}|[A-Za-z]{2}[0-9]{2}|:[0-9A-Fa-f]{0,4}:"
+    r"[\x00-\x1f\x7f&<@]|  |^ | \Z"
+    r"|[0-9](?:[ .()/-]{0,2}[0-9]){8}|[0-9]\.[0-9]{1,3}\.[0-9]|[A-Za-z]{2}[0-9]{2}|:[0-9A-Fa-f]{0,4}:"
 )
 
 

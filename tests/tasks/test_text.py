@@ -1,0 +1,167 @@
+"""The text policy: what it cleans, what it masks, what it leaves alone."""
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks import text as module
+from tasks.core.errors import SettingsError
+from tasks.core.settings import parse
+from tasks.text import TextSettings, clean, fingerprint, policy, salt_digest, split_key, vectors
+
+ALL = TextSettings()
+FRAGMENTS = [
+    "&amp;", "&lt;", "&#38;", "&#x26;", "amp;", "lt;", "<", ">", "<b>", "</p>", "<br/>", "<!--", "-->", "<script>", "b>",
+    "</script>", " ", "\u00a0", "\n", "\u200b", "\x00", "a", "@", "ab@cd.ef", ".", "4111", "1111", "-", "+44", "0", "12",
+    "GB82", "WEST", "192.168.", "0.1", "::", "1:2", "(", ")", "ï»¿", "Ã©", "â€™", "é", "ﬁ", "“", "\ud800", "\ufeff", "张",
+    "[EMAIL]", "[", "555", "234", "5678", "&#13;", "&#x0;", "&#55296;", "\u0301", "\x85", "&NewLine;",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("  two   spaces,\ta tab\r\nline ", "two spaces, a tab line"),
+        ("was<br /><br />not <b>so</b> good", "was not so good"),
+        ("bro<i>ken</i>", "broken"),
+        ("3 < 5 and I <3 it > all", "3 < 5 and I <3 it > all"),
+        ("&amp;lt;p&amp;gt;twice", "twice"),
+        ("AT&T, R&D and Q&not", "AT&T, R&D and Q&not"),
+        ("a<!-- hidden -->b<script>x()</script>c", "a b c"),
+        ("crewâ€™s sÃ³lo", "crew's sólo"),
+        ("ａｂｃ", "abc"),
+        ("a\x00b\u200bc\ufeff\u202ed\ud800", "abcd\ufffd"),
+        ("👩\u200d👧 and क्\u200dष", "👩\u200d👧 and क्\u200dष"),
+    ],
+)
+def test_cleans(given, expected):
+    assert clean(given, ALL) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("a.b+c@mail.example.co.uk!", "[EMAIL]!"),
+        ("jörg@müller.de", "[EMAIL]"),
+        ("邮箱li@example.cn。", "邮箱[EMAIL]。"),
+        ("+44 20 7946 0958", "[PHONE]"),
+        ("0049 (0)30 123456", "[PHONE]"),
+        ("(555) 234-5678, 555.234.5678", "[PHONE], [PHONE]"),
+        ("电话13812345678请", "电话[PHONE]请"),
+        ("020 7946 0958", "[PHONE]"),
+        ("4111-1111-1111-1111.", "[CARD]."),
+        ("378282246310005", "[CARD]"),
+        ("GB82 WEST 1234 5698 7654 32 THIS", "[IBAN] THIS"),
+        ("gb82west12345698765432", "[IBAN]"),
+        ("10.0.0.255:80", "[IP]:80"),
+        ("at 2001:db8::ff00:42:8329.", "at [IP]."),
+    ],
+)
+def test_masks(given, expected):
+    assert clean(given, ALL) == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "on 2013-09-16 at 19:12", "10/08/2011 and 08/03/11", "in 1998, 1999, 2000-2010", "1,000,000 of 300.50",
+        "a@b", "mention @someone", "4111 1111 1111 1112", "GB82 WEST 1234 5698 7654 33", "<3333333333", "std::vector",
+        "version 1.2.3", "999.1.1.1", "12:30:45", "7 of 10", "0000 0000 0000 0000",
+    ],
+)  # fmt: skip
+def test_leaves_alone(given):
+    assert clean(given, ALL) == given
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("email", "ab@cd.ef"), ("phone", "+44 20 7946 0958"), ("card", "4111 1111 1111 1111"),
+        ("iban", "DE89370400440532013000"), ("ip", "192.168.0.1"), ("html", "<b>a</b> &amp;"), ("repair", "cafÃ©"),
+    ],
+)  # fmt: skip
+def test_each_switch_switches(name, given):
+    off = False if name in ("html", "repair") else "off"
+    others = dict.fromkeys(("email", "phone", "card", "iban", "ip"), "off")
+    assert clean(given, TextSettings(**{name: off} if off is False else others)) == given
+    assert clean(given, ALL) != given
+
+
+def test_a_bare_off_of_yaml_is_off():
+    assert TextSettings(email=False).email == "off"
+    with pytest.raises(SettingsError, match=r"text\.email.*'off' or 'mask'"):
+        parse(TextSettings, {"email": "on"}, "text")
+
+
+texts = st.one_of(st.text(max_size=40), st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
+policies = st.builds(
+    TextSettings,
+    repair=st.booleans(),
+    html=st.booleans(),
+    **{name: st.sampled_from(["off", "mask"]) for name in ("email", "phone", "card", "iban", "ip")},
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(texts, policies)
+def test_cleaning_twice_changes_nothing(given, policy):
+    once = clean(given, policy)
+    assert clean(once, policy) == once
+    once.encode("utf-8")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([f for f in FRAGMENTS if f.isascii()]), max_size=12).map("".join), policies)
+def test_the_fast_way_for_plain_text_answers_as_the_slow_one(given, policy):
+    slow = given
+    for _ in range(40):
+        for step in module._steps(policy):
+            slow = step(slow)
+    assert clean(given, policy) == slow
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", "<", "<b ", "&", "&#38;#38;", "a@", "1 ", "1.", "+1(", "GB82", "Ã©", " ", "<!--", "("]
+)
+def test_a_text_of_1_mb_takes_seconds_whatever_it_holds(unit):
+    given = unit * (1_000_000 // len(unit))
+    start = time.perf_counter()
+    once = clean(given, ALL)
+    assert time.perf_counter() - start < 20  # seconds; a quadratic pattern takes hours
+    assert len(once) <= 1_000_000
+
+
+def test_endless_nesting_of_entities_ends():
+    once = clean("&" + "amp;" * 100_000 + "lt;b&gt;", ALL)
+    assert clean(once, ALL) == once
+
+
+def test_split_key_knows_the_text_and_not_its_form():
+    assert split_key("  The ＦＩＬＭ\n", "salt") == split_key("the film", "salt")
+    assert split_key("the film", "salt") != split_key("the film", "other")
+    assert split_key("the film", "salt") != split_key("the films", "salt")
+    assert split_key("the film", "tidegate") == "f3cb6949bf190c876a984c8710ea113c"  # of every release so far
+    assert len(split_key("\ud800", "salt")) == 32
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=30))
+def test_split_key_of_ascii_is_that_of_the_general_rule(given):
+    assert split_key(given, "s") == split_key(given + "\u3000", "s")
+
+
+def test_the_policy_of_a_release_can_be_checked_from_its_json():
+    told = json.loads(json.dumps(policy(ALL)))
+    rebuilt = TextSettings(**told["settings"])
+    assert all(clean(given, rebuilt) == expected for given, expected in told["vectors"])
+    assert told["version"] == module.POLICY
+    assert any(given != expected for given, expected in vectors(ALL))
+
+
+def test_fingerprints_tell_policies_apart_but_not_salts():
+    assert fingerprint(ALL) == fingerprint(TextSettings(split_salt="other"))
+    assert fingerprint(ALL) != fingerprint(TextSettings(email="off"))
+    assert salt_digest("a") != salt_digest("b")
