@@ -73,12 +73,12 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
     from tasks.rows import LABELED
 
     verdict.require(line.file("validate", "verdict.json"))
-    table = pq.read_table(line.file("validate", "rows.parquet"))
+    table = pq.read_table(line.file("validate", "rows.parquet")).sort_by("id")
     if settings.by == "ratings":
         frame, report = _by_ratings(table, settings)
     else:
         frame, report = _by_column(table, settings)
-    kept = frame[frame["label"].notna()].sort_values("id", kind="stable", ignore_index=True)
+    kept = frame[frame["label"].notna()]
     _all_present(kept["label"], settings)
     write_parquet(out / "labeled.parquet", kept[LABELED.names], LABELED)
     write_json(out / "labels.json", settings.labels)

@@ -84,13 +84,15 @@ def _read(path: Path) -> tuple["pa.Table", str]:
         table = pq.read_table(path)
     except FileNotFoundError:
         return RAW.empty_table(), f"{path} is missing; run ingest"
-    except pa.ArrowInvalid:
-        return RAW.empty_table(), f"{path} is no parquet file; run ingest again"
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):  # the disk's fault, not the file's
+            raise
+        return RAW.empty_table(), f"{path} is no whole parquet file; run ingest again"
     if absent := [name for name in RAW.names if name not in table.column_names]:
         return RAW.empty_table(), f"{path} lacks {', '.join(absent)}; run ingest again"
     try:
         return table.select(RAW.names).cast(RAW).combine_chunks(), ""
-    except pa.ArrowInvalid:
+    except pa.ArrowException:
         return RAW.empty_table(), f"{path} has columns of other types than tasks.rows.RAW; run ingest again"
 
 

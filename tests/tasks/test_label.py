@@ -1,0 +1,156 @@
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from tasks import verdict
+from tasks.core.errors import DataError, RejectedError
+from tasks.core.files import read_json, write_parquet
+from tasks.core.line import Line
+from tasks.label import LabelSettings, label
+from tasks.rows import LABELED, RAW
+from tasks.verdict import Check, Verdict
+
+LINE = Line("made")
+PASS = Check(name="rows", value=1, outcome="pass")
+
+
+def table(ratings=None, labels=None):
+    rows = len(ratings if ratings is not None else labels)
+    return pd.DataFrame(
+        {
+            "id": [f"r{rows - n:03d}" for n in range(rows)],
+            "text": [f"text {n}" for n in range(rows)],
+            "source": ["film" if n % 2 else "book" for n in range(rows)],
+            "created_at": pd.Series([pd.NaT] * rows, dtype="datetime64[us, UTC]"),
+            "label": labels if labels is not None else [None] * rows,
+            "ratings": ratings if ratings is not None else [None] * rows,
+            "split_key": [f"{n:032x}" for n in range(rows)],
+        }
+    )
+
+
+def run(frame, check=PASS, **settings):
+    write_parquet(LINE.file("validate", "rows.parquet"), frame, RAW)
+    verdict.write(LINE.file("validate", "verdict.json"), Verdict.of("validate", [check]))
+    out = LINE.folder / "label"
+    label(LINE, LabelSettings(**settings), out)
+    return pd.read_parquet(out / "labeled.parquet"), read_json(out / "report.json")
+
+
+def test_the_label_is_the_side_of_the_mean(workdir):
+    ratings = [[1, 2, 3], [-3, -1, -2], [0, 1, 0, 0], [-1, 1], None, []]
+    frame, report = run(table(ratings))
+    assert frame["id"].tolist() == ["r004", "r005", "r006"]
+    assert frame["label"].tolist() == ["positive", "negative", "positive"]
+    assert frame["ambiguous"].tolist() == [True, False, False]
+    assert frame["rating_mean"].tolist() == [0.25, -2, 2]
+    assert report["left_out"] == {"mean_is_neutral": 1, "no_ratings": 2}
+    assert report["rows"] == 6
+    assert report["labeled"] == 3
+    assert report["labels"]["positive"] == {"rows": 2, "share": 2 / 3}
+    assert report["sources"] == {"book": {"negative": 0, "positive": 2}, "film": {"negative": 1, "positive": 0}}
+    assert report["ambiguous"] == {"rows": 1, "share": 1 / 3}
+    assert report["krippendorff_alpha"]["rows"] == 4
+    assert read_json(LINE.file("label", "labels.json")) == ["negative", "positive"]
+
+
+def test_the_table_has_its_types(workdir):
+    import pyarrow.parquet as pq
+
+    run(table([[1, 2], [-1, -2]]))
+    assert pq.read_schema(LINE.file("label", "labeled.parquet")).equals(LABELED)
+
+
+def test_neutral_may_lie_elsewhere(workdir):
+    frame, report = run(table([[5, 4], [1, 2], [3, 3]]), scale=(1, 5), neutral=3)
+    assert dict(zip(frame["id"], frame["label"], strict=True)) == {"r003": "positive", "r002": "negative"}
+    assert report["left_out"]["mean_is_neutral"] == 1
+
+
+def test_one_rating_has_a_label_but_no_agreement(workdir):
+    frame, _ = run(table([[2], [-2], [-1]]))
+    assert frame["agreement"].isna().all()
+    assert frame["confidence"].isna().all()
+
+
+def test_ratings_off_the_scale_are_an_error(workdir):
+    with pytest.raises(DataError, match=r"1 rows have a rating outside the scale -4 to 4.*label\.scale"):
+        run(table([[44, 1], [-1, -2]]))
+
+
+def test_one_class_only_is_an_error(workdir):
+    with pytest.raises(DataError, match=r"No row has the label negative; there are positive \(2\)"):
+        run(table([[1, 2], [3, 2]]))
+
+
+def test_no_labeled_row_at_all_is_an_error(workdir):
+    with pytest.raises(DataError, match="there are none at all"):
+        run(table([[0, 0], None]))
+
+
+def test_labels_of_a_column(workdir):
+    frame, report = run(
+        table(labels=["good", "bad", "pos", None]), by="column", labels=["bad", "good"], rename={"pos": "good"}
+    )
+    assert frame["label"].tolist() == ["good", "bad", "good"]
+    assert set(frame["decided_by"]) == {"column"}
+    assert frame[["rating_mean", "agreement", "confidence"]].isna().all(axis=None)
+    assert not frame["ambiguous"].any()
+    assert report["left_out"] == {"no_label": 1}
+    assert report["krippendorff_alpha"] is None
+
+
+def test_a_label_outside_the_set_is_an_error_that_names_and_counts(workdir):
+    with pytest.raises(DataError) as error:
+        run(table(labels=["good", "bad", "goood", "goood", "x" * 500]), by="column", labels=["bad", "good"])
+    message = str(error.value)
+    assert "3 rows" in message
+    assert "'goood' (2)" in message
+    assert "bad, good" in message
+    assert "rename" in message
+    assert "x" * 41 not in message
+
+
+def test_a_third_label_without_a_row_is_an_error(workdir):
+    with pytest.raises(DataError, match="No row has the label neutral"):
+        run(table(labels=["good", "bad"]), by="column", labels=["bad", "neutral", "good"])
+
+
+def test_a_rejected_batch_goes_no_further(workdir):
+    rejected = Check(name="table row count", value=0, min=1, outcome="reject")
+    with pytest.raises(RejectedError, match="table row count is 0, at least 1 is needed") as error:
+        run(table([[1], [-1]]), check=rejected)
+    assert error.value.exit_code == 3
+    assert not LINE.file("label", "labeled.parquet").exists()
+
+
+def test_copies_with_different_labels_are_counted(workdir):
+    frame = table([[1, 2], [-1, -2], [2, 2]])
+    frame["split_key"] = "0" * 32
+    assert run(frame)[1]["copies_with_different_labels"] == 1
+
+
+def test_the_same_rows_in_another_order_give_the_same_bytes(workdir):
+    rng = np.random.default_rng(0)
+    frame = table([list(rng.integers(-4, 5, 5).astype(float)) for _ in range(60)])
+    run(frame)
+    first = [(LINE.folder / "label" / n).read_bytes() for n in ("labeled.parquet", "labels.json", "report.json")]
+    run(frame.sample(frac=1, random_state=1))
+    again = [(LINE.folder / "label" / n).read_bytes() for n in ("labeled.parquet", "labels.json", "report.json")]
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"labels": ["a", "a"]}, "must differ"),
+        ({"labels": ["a", "b", "c"]}, "exactly two"),
+        ({"neutral": 9}, "inside scale"),
+        ({"rename": {"x": "positive"}}, "belongs to by: column"),
+        ({"by": "column", "rename": {"x": "odd"}}, "leads to odd"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        LabelSettings(**settings)

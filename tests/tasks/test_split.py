@@ -1,0 +1,164 @@
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import labeled
+from pydantic import ValidationError
+
+from tasks.core.errors import DataError
+from tasks.core.files import read_json, write_json, write_parquet
+from tasks.core.line import Line
+from tasks.rows import LABELED
+from tasks.split import SIDES, SplitSettings, near_duplicates, side_of, split
+
+LINE = Line("made")
+
+
+def run(frame, labels=("negative", "positive"), **settings):
+    write_parquet(LINE.file("label", "labeled.parquet"), frame[LABELED.names], LABELED)
+    write_json(LINE.file("label", "labels.json"), list(labels))
+    out = LINE.folder / "split"
+    split(LINE, SplitSettings(**settings), out)
+    return {side: pd.read_parquet(out / f"{side}.parquet") for side in SIDES}, read_json(out / "report.json")
+
+
+def keys(count):
+    return pd.Series([hashlib.blake2b(str(n).encode(), digest_size=16).hexdigest() for n in range(count)])
+
+
+def test_the_side_is_where_the_first_64_bits_fall():
+    edges = pd.Series([f"{int(share * 2**64):016x}" + "f" * 16 for share in (0, 0.69, 0.71, 0.79, 0.81, 0.99)])
+    found = side_of(edges, SplitSettings()).tolist()
+    assert found == ["train", "train", "validation", "validation", "test", "test"]
+    assert side_of(pd.Series(["f" * 32]), SplitSettings()).tolist() == ["test"]
+
+
+def test_the_shares_are_kept():
+    counts = pd.Series(side_of(keys(20_000), SplitSettings())).value_counts(normalize=True)
+    assert counts["train"] == pytest.approx(0.7, abs=0.01)
+    assert counts["validation"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_key_that_is_no_hash_is_an_error():
+    with pytest.raises(DataError, match="1 rows have a split_key that is no hash"):
+        side_of(pd.Series(["0" * 32, "text"]), SplitSettings())
+
+
+def test_a_row_never_changes_side_when_rows_come_or_go(workdir):
+    frame = labeled(400)
+    first, _ = run(frame)
+    second, _ = run(frame.iloc[::2])
+    for side in SIDES:
+        assert set(second[side]["id"]) == set(first[side]["id"]) & set(frame["id"].iloc[::2])
+
+
+def test_every_row_is_on_one_side_sorted_by_id(workdir):
+    frame = labeled(300)
+    sides, report = run(frame)
+    assert sorted(pd.concat(sides.values())["id"]) == sorted(frame["id"])
+    assert all(part["id"].is_monotonic_increasing for part in sides.values())
+    assert report["rows"] == 300
+    assert sum(side["rows"] for side in report["sides"].values()) == 300
+    assert report["exact_duplicates_across_sides"] == 0
+    assert 0 < report["chi_square_p"] <= 1
+    assert sum(report["sides"]["test"]["label_shares"].values()) == pytest.approx(1)
+
+
+def test_copies_of_a_text_are_on_one_side(workdir):
+    frame = labeled(300)
+    copies = frame.iloc[:100].assign(id=[f"copy{n}" for n in range(100)], text=lambda f: f["text"].str.upper())
+    sides, _ = run(pd.concat([frame, copies]))
+    where = pd.concat([part.assign(side=side) for side, part in sides.items()])
+    assert (where.groupby("split_key")["side"].nunique() == 1).all()
+
+
+def test_texts_that_cleaning_made_equal_leave_train_and_stay_in_test(workdir):
+    frame = labeled(400)
+    frame.loc[:199, "text"] = "call <phone>"
+    sides, report = run(frame)
+    same = {side: int((part["text"] == "call <phone>").sum()) for side, part in sides.items()}
+    assert same["train"] == same["validation"] == 0
+    assert same["test"] > 20
+    assert report["dropped"]["exact_copies"] == 200 - same["test"]
+    assert report["exact_duplicates_across_sides"] == 0
+
+
+def test_ambiguous_rows_leave_train_alone(workdir):
+    frame = labeled(400)
+    frame["ambiguous"] = np.arange(400) % 4 == 0
+    with_them, kept = run(frame)
+    without, dropped = run(frame, drop_ambiguous_from_train=True)
+    assert kept["dropped"]["ambiguous_from_train"] == 0
+    assert dropped["dropped"]["ambiguous_from_train"] == with_them["train"]["ambiguous"].sum() > 0
+    assert not without["train"]["ambiguous"].any()
+    assert without["test"].equals(with_them["test"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ngram"),
+    [
+        (
+            "the long and winding story of a film that never ends",
+            "The long and winding story of a film that  never end",
+            4,
+        ),
+        (
+            "这部电影的故事非常感人，演员的表演也十分出色，值得一看",
+            "这部电影的故事非常感人，演员的表演也十分出色，值得看",
+            2,
+        ),
+    ],
+)
+def test_near_duplicates_across_sides_are_found(before, after, ngram):
+    frame = pd.DataFrame(
+        {"id": ["a", "b", "c", "d"], "text": [before, after, "something else", before], "side": ["train", "test"] * 2}
+    )
+    frame.loc[3, "side"] = "validation"
+    found = near_duplicates(frame, SplitSettings(ngram=ngram))
+    assert found["examples"] == [["a", "b"], ["a", "d"], ["b", "d"]]
+    assert found["rows"] == {"train": 1, "validation": 1, "test": 1}
+    assert not found["sampled"]
+    assert before not in str(found)
+
+
+def test_texts_on_the_same_side_or_unlike_are_no_near_duplicates():
+    frame = pd.DataFrame({"id": list("abc"), "text": ["one good film", "one good film!", "no"], "side": "train"})
+    frame.loc[2, "side"] = "test"
+    assert near_duplicates(frame, SplitSettings(near_duplicates=0.5))["pairs"] == 0
+
+
+def test_the_search_for_near_duplicates_is_bounded_and_says_so():
+    frame = labeled(300).assign(side="train")
+    found = near_duplicates(frame, SplitSettings(max_rows=50))
+    assert (found["rows_looked_at"], found["sampled"]) == (50, True)
+    assert found == near_duplicates(frame, SplitSettings(max_rows=50))
+
+
+def test_a_side_that_lacks_a_label_is_an_error_with_advice(workdir):
+    frame = labeled(200)
+    frame.loc[side_of(frame["split_key"], SplitSettings()) == "test", "label"] = "positive"
+    with pytest.raises(DataError, match=r"test has no row of negative\. There are 200 rows.*label\.rename"):
+        run(frame)
+
+
+def test_an_empty_side_is_an_error_with_advice(workdir):
+    frame = labeled(200)
+    frame["split_key"] = "0" * 32
+    with pytest.raises(DataError, match="validation is empty; test is empty"):
+        run(frame)
+
+
+def test_the_same_rows_in_another_order_give_the_same_bytes(workdir):
+    frame = labeled(200)
+    names = [*(f"{side}.parquet" for side in SIDES), "report.json"]
+    run(frame)
+    first = [(LINE.folder / "split" / name).read_bytes() for name in names]
+    run(frame.sample(frac=1, random_state=3))
+    assert first == [(LINE.folder / "split" / name).read_bytes() for name in names]
+
+
+def test_shares_must_sum_to_one():
+    with pytest.raises(ValidationError, match=r"must sum to 1; they sum to 1\.2"):
+        SplitSettings(train=0.9)
+    assert SplitSettings(train=0.8, validation=0.1, test=0.1)
