@@ -125,14 +125,12 @@ def main() -> None:
     log = logging.getLogger("tidegate")
     log.addHandler(logging.StreamHandler())
     log.setLevel(logging.INFO)
+    log.propagate = False  # Prefect has a handler at the root
     try:
         app()
     except TidegateError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted. Nothing half-done was recorded; run the same command to go on.", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The DAG as DVC sees it: what is up to date, and the record of what was run."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ class Dag:
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
+        logging.getLogger("dvc").setLevel(logging.WARNING)  # its hints are for those who type DVC's commands
         try:
             self.repo: Repo = Repo()
         except DvcException as error:

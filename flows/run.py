@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from filelock import FileLock, Timeout
 
-from flows import store, world
+from flows import leftovers, store, world
 from flows.dag import Dag, stage_name
 from flows.server import server, settle
 from flows.settings import LineSettings, load
@@ -15,6 +15,8 @@ from tasks.core.line import STATE, Line
 from tasks.verdict import require
 
 log = logging.getLogger("tidegate")
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def run_lines(lines: list[str] | None, until: str | None, force: list[str]) -> int:
@@ -33,6 +35,8 @@ def run_lines(lines: list[str] | None, until: str | None, force: list[str]) -> i
                     continue
                 url = url or stack.enter_context(server())
                 codes.append(_run(name, until, force))
+                if codes[-1] == INTERRUPTED:
+                    break
     return max(codes)
 
 
@@ -68,11 +72,18 @@ def _say(name: str, found: str | RejectedError) -> int:
 
 def _run(name: str, until: str | None, force: list[str]) -> int:
     settle()
+    from prefect import tags
+
     from flows.release import EXIT_CODES, release
 
-    state = release(name, until, force, return_state=True)
+    try:
+        with tags(leftovers.tag()):
+            state = release(name, until, force, return_state=True)
+    except KeyboardInterrupt:
+        log.error("Interrupted. Nothing half-done was recorded; run the same command to go on.")
+        return INTERRUPTED
     (log.info if state.is_completed() else log.error)("%s: %s", name, state.message)
-    return 0 if state.is_completed() else EXIT_CODES.get(state.name, 1)
+    return 0 if state.is_completed() else EXIT_CODES.get(state.name or "", 1)
 
 
 @contextmanager

@@ -17,15 +17,23 @@ stages:
     foreach: ${lines}
     do:
       cmd: python -m tasks.first ${key}
-      deps: [data/${key}/inbox, tasks/first.py]
-      params: [lines.${key}.label]
-      outs: [data/${key}/first/out.txt]
+      deps:
+        - data/${key}/inbox
+        - tasks/first.py
+      params:
+        - lines.${key}.label
+      outs:
+        - data/${key}/first/out.txt
   second:
     foreach: ${lines}
     do:
       cmd: python -m tasks.second ${key}
-      deps: [data/${key}/first/out.txt, tasks/second.py]
-      outs: [data/${key}/second/out.txt, data/${key}/second/verdict.json]
+      deps:
+        - data/${key}/first/out.txt
+        - tasks/second.py
+      outs:
+        - data/${key}/second/out.txt
+        - data/${key}/second/verdict.json
 """
 
 FIRST = '''
