@@ -50,6 +50,13 @@ def provenance(path: Path) -> dict[str, Any]:
     return known
 
 
+def row_keys(path: Path) -> list[str]:
+    """The row keys of a batch, in order."""
+    with opened(path) as file:
+        keys: list[str] = file.read(columns=["row_key"])["row_key"].to_pylist()
+    return keys
+
+
 class Counter:
     """How often each key occurs among those added: a sorted array of 8 bytes a key instead of a dictionary."""
 

@@ -46,15 +46,9 @@ def sync(line: Line, sources: Sequence[SourceSettings], text: TextSettings) -> l
                 if taken.has(source, piece):
                     continue
                 with source.open(piece) as opened:
-                    batch = (
-                        None
-                        if taken.has_bytes(source, opened.sha256)
-                        else _take(line, source, piece, opened, text, taken)
-                    )
-                if batch is not None:
-                    written.append(batch)
-                    taken = Taken.of(line)
-                taken.remember(source, piece, opened.sha256, nothing_new=batch is None)
+                    if not taken.has_bytes(source, opened.sha256):
+                        written += _take(line, source, piece, opened, text, taken)
+                taken.remember(source, piece, opened.sha256)
         return written
 
 
@@ -80,7 +74,8 @@ class Taken:
 
     line: Line
     batches: list[tuple[Path, dict[str, Any]]]
-    memory: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Any]
+    counters: dict[str, inbox.Counter] = field(default_factory=dict)
 
     @classmethod
     def of(cls, line: Line) -> "Taken":
@@ -102,11 +97,11 @@ class Taken:
             return True
         return bool(self.memory.get(f"{source.name} {digest}") == self._state(source))
 
-    def remember(self, source: SourceSettings, piece: Piece, digest: str, nothing_new: bool) -> None:
+    def remember(self, source: SourceSettings, piece: Piece, digest: str) -> None:
         """Keep what was found out, so that the next look is cheap. Losing it costs time only."""
         if piece.stamp is not None:
             self.memory[f"{source.name} {public(piece.uri)}"] = [piece.stamp, digest]
-        if nothing_new:
+        if not any(known["source"] == source.name and known["sha256"] == digest for _, known in self.batches):
             self.memory[f"{source.name} {digest}"] = self._state(source)
         write_json(_memory(self.line), self.memory)
 
@@ -122,13 +117,18 @@ class Taken:
 
     def rows(self, source: SourceSettings) -> inbox.Counter:
         """The content keys of all rows taken from a source."""
-        counter = inbox.Counter()
-        for path, known in self.batches:
-            if known["source"] == source.name:
-                with inbox.opened(path) as file:
-                    for batch in file.iter_batches(columns=["row_key"]):
-                        counter.add(inbox.content_keys(batch.column(0).to_pylist()))
-        return counter
+        if source.name not in self.counters:
+            counter = self.counters[source.name] = inbox.Counter()
+            for path, known in self.batches:
+                if known["source"] == source.name:
+                    counter.add(inbox.content_keys(inbox.row_keys(path)))
+        return self.counters[source.name]
+
+    def add(self, path: Path) -> None:
+        """Count in a batch that was just written."""
+        known = inbox.provenance(path)
+        self.batches = sorted([*self.batches, (path, known)], key=lambda batch: batch[0])
+        self.counters[known["source"]].add(inbox.content_keys(inbox.row_keys(path)))
 
     def _state(self, source: SourceSettings) -> list[str]:
         return [source.reading(), *(path.stem for path, known in self.batches if known["source"] == source.name)]
@@ -136,8 +136,8 @@ class Taken:
 
 def _take(
     line: Line, source: SourceSettings, piece: Piece, opened: Opened, text: TextSettings, taken: Taken
-) -> Path | None:
-    """Write the new rows of a piece as a batch; None when there is none."""
+) -> list[Path]:
+    """Write the new rows of a piece as a batch, if there are any, and count it in."""
     import pyarrow.parquet as pq
 
     scratch = _scratch(line)
@@ -162,8 +162,10 @@ def _take(
         writer.add_key_value_metadata({inbox.PROVENANCE: json.dumps(told, sort_keys=True)})
     if not told["rows"]:
         log.info("Source %s: %s brings no new row (%d known).", source.name, public(piece.uri), told["duplicates"])
-        return None
-    return _put(line, temporary)
+        return []
+    path = _put(line, temporary)
+    taken.add(path)
+    return [path]
 
 
 def _new_rows(

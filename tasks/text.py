@@ -48,7 +48,9 @@ _BLOCK = (
     "option output p param picture pre progress section select source summary svg table tbody td template textarea "
     "tfoot th thead time title tr track ul video"
 )
-_TAGS = re.compile(rf"</?(?:(?P<inline>{'|'.join(_INLINE.split())})|{'|'.join(_BLOCK.split())})(?:[\s/][^<>]*)?>", re.I)
+_TAGS = re.compile(
+    rf"</?(?=[a-z])(?:(?P<inline>{'|'.join(_INLINE.split())})|{'|'.join(_BLOCK.split())})(?:[\s/][^<>]*)?>", re.I
+)
 # a body ends where another begins, or a text of nothing but beginnings would take time by its square
 _UNSEEN = re.compile(r"<!--(?:(?!<!--).)*?-->|<(script|style)\b[^<>]*>(?:(?!<\1\b).)*?</\1\s*>", re.I | re.S)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")

@@ -31,11 +31,15 @@ class Piece:
 
 @dataclass(frozen=True)
 class Opened:
-    """A piece brought to this disk: the path of its table (and of a second one to join) and the digest of its bytes."""
+    """A piece brought to this disk: the path of its table (and of a second one to join) and the digest of its bytes.
+
+    `stamp` is the piece's, where the file could change while it is read.
+    """
 
     path: Path
     sha256: str
     second: Path | None = None
+    stamp: str | None = None
 
 
 class SourceSettings(TableSettings):

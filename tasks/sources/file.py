@@ -69,7 +69,7 @@ class FileSource(SourceSettings):
         def ask() -> list[Piece]:
             with _reaching(self.path):
                 system, path = _system(self.path)
-                paths = sorted(system.glob(path)) if glob.has_magic(path) else [path]
+                paths = sorted(system.glob(path)) if "*" in path else [path]  # ? starts a query
                 return [
                     Piece(system.unstrip_protocol(found), stamp=_remote_stamp(info))
                     for found in paths
@@ -84,7 +84,7 @@ class FileSource(SourceSettings):
         if not self.remote:
             path = Path(piece.uri)
             try:
-                yield Opened(path, sha256(path))
+                yield Opened(path, sha256(path), stamp=piece.stamp)
             except FileNotFoundError:
                 raise SourceError(f"{piece.uri} went away while it was read. Run sync again.") from None
             except PermissionError:
@@ -98,7 +98,9 @@ class FileSource(SourceSettings):
 
     def rows(self, opened: Opened, uri: str) -> Iterator["pa.Table"]:
         """The rows of the file."""
-        return read(opened.path, self, public(uri), self.columns)
+        yield from read(opened.path, self, public(uri), self.columns)
+        if opened.stamp is not None and _local_stamp(opened.path) != opened.stamp:
+            raise SourceError(f"{uri} changed while it was read. Nothing of it was taken; run sync again.")
 
 
 def public(address: str) -> str:
@@ -141,14 +143,27 @@ def _reaching(address: str) -> Iterator[None]:
         yield
     except SourceError:
         raise
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if _unanswered(error.__cause__):
+            raise _OutOfReachError(_no_answer(address, error.__cause__)) from None
         raise SourceError(f"{public(address)} is not there. Correct `path:`, or take the source out.") from None
     except PermissionError:
         raise SourceError(f"{public(address)} may not be read. Look at its permissions and your credentials.") from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _OutOfReachError(
-            f"{public(address)} cannot be reached ({type(error).__name__}). Is there a network? Nothing was taken; "
-            "run sync again."
-        ) from error
+        raise _OutOfReachError(_no_answer(address, error)) from None
+
+
+def _unanswered(cause: BaseException | None) -> bool:
+    """Whether fsspec says "not found" where an http server did not answer, or answered with an error of its own."""
+    if isinstance(cause, FileNotFoundError):
+        return False
+    return isinstance(cause, OSError) or type(cause).__module__.startswith("aiohttp")
+
+
+def _no_answer(address: str, error: BaseException | None) -> str:
+    return (
+        f"{public(address)} cannot be reached ({type(error).__name__}). Is there a network? Nothing of it was taken; "
+        "run sync again."
+    )

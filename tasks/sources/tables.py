@@ -208,6 +208,8 @@ def _jsonl(path: Path, settings: TableSettings, where: str, columns: Any) -> Ite
             if len(rows) == CHUNK:
                 yield pa.Table.from_pylist(rows, schema=_json_schema(rows, columns))
                 rows = []
+    if not seen:
+        return
     _pick(sorted(seen), columns, where)
     yield pa.Table.from_pylist(rows, schema=_json_schema(rows, columns))
 

@@ -1,0 +1,91 @@
+"""Ingest: one table of all batches, ids, the policy applied again, repeated rows counted."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import inbox
+from tasks.core.errors import DataError
+from tasks.core.files import read_json
+from tasks.core.line import Line
+from tasks.ingest import IngestSettings, ingest
+from tasks.rows import RAW
+from tasks.sources import parse_sources
+from tasks.sync import sync
+from tasks.text import TextSettings
+
+LINE = Line("made")
+
+
+def put(name, content, text=None, **columns):
+    Path(f"{name}.csv").write_text(content)
+    block = {"kind": "file", "name": name, "path": f"{name}.csv", "columns": {"text": "text"} | columns}
+    return sync(LINE, parse_sources({"sources": [block]}, "made"), text or TextSettings())
+
+
+def run(text=None, **settings):
+    out = Path("out")
+    out.mkdir(exist_ok=True)
+    ingest(LINE, settings=IngestSettings(**settings), text=text or TextSettings(), out=out)
+    table = pq.read_table(out / "rows.parquet")
+    assert table.schema.remove_metadata() == RAW
+    return table.to_pylist(), read_json(out / "provenance.json")
+
+
+def test_ids_come_from_the_source_or_the_content(workdir):
+    put("b", "n,text\n7,one\n,two\n", id="n")
+    put("a", "text\nthree\n")
+    rows, told = run()
+    key = pq.read_table(inbox.batches(LINE)[0], columns=["row_key"])
+    assert [row["text"] for row in rows] == ["three", "one", "two"]
+    assert rows[1]["id"] == "b-7"
+    assert rows[0]["id"].startswith("a-")
+    assert len(rows[0]["id"]) == 34
+    assert told["sources"] == {"a": 1, "b": 2}
+    assert [batch["source"] for batch in told["batches"]] == ["a", "b"]
+    assert key.num_rows
+
+
+def test_repeated_texts_and_ids_are_counted(workdir):
+    put("a", "n,text\n1,one\n1,two\n2,one\n3,one\n", id="n")
+    told = run()[1]
+    assert (told["rows"], told["duplicate_texts"], told["duplicate_ids"]) == (4, 2, 1)
+
+
+def test_a_stricter_policy_reaches_old_batches_and_moves_no_row(workdir):
+    loose = TextSettings(email="off")
+    put("a", "text\nmail a.b@example.org\n", text=loose)
+    before, after = run(loose)[0][0], run()[0][0]
+    assert before["text"] == "mail a.b@example.org"
+    assert after["text"] == "mail [EMAIL]"
+    assert before["split_key"] == after["split_key"]
+
+
+def test_the_same_inbox_gives_the_same_bytes(workdir):
+    put("a", "text\n" + "".join(f"text {n}\n" for n in range(3000)))
+    run(chunk_rows=1000)
+    first = Path("out/rows.parquet").read_bytes()
+    run(chunk_rows=1000)
+    assert Path("out/rows.parquet").read_bytes() == first
+
+
+@pytest.mark.parametrize("make", [False, True])
+def test_no_batch(workdir, make):
+    if make:
+        LINE.inbox.mkdir(parents=True)
+    with pytest.raises(DataError, match=r"data/made/inbox is missing or holds no batch. Run `tidegate sync made`"):
+        run()
+
+
+def test_another_salt_is_refused(workdir):
+    put("a", "text\none\n")
+    with pytest.raises(DataError, match=r"another `text\.split_salt`"):
+        run(TextSettings(split_salt="other"))
+
+
+def test_a_batch_cut_off_is_named(workdir):
+    (path,) = put("a", "text\none\n")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"is damaged .*dvc"):
+        run()
