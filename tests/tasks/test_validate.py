@@ -14,6 +14,7 @@ from tasks.core.line import Line
 from tasks.rows import QUARANTINE, RAW
 from tasks.validate import ValidateSettings, validate
 
+pytestmark = pytest.mark.disable_socket  # Great Expectations calls no one
 LINE = Line("made")
 SECRET = "my number is 5550199"
 SUITE = [
