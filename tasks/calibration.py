@@ -21,7 +21,7 @@ Indices = NDArray[np.int64]
 
 FOLDS = 5  # of the cross-validation that chooses a method
 ENOUGH = 100  # validation rows below which no choice is made
-CLEARLY = 2.0  # standard errors by which another method must beat temperature
+CLEARLY = 1.0  # standard errors by which another method must beat temperature (the rule of Breiman et al. 1984)
 MOST = 50_000  # validation rows looked at; more would cost minutes with many classes and tell no more
 
 
@@ -74,7 +74,7 @@ def fit(
     """The calibration that suits validation rows, and the cross-validated log loss of each method looked at.
 
     `auto` takes temperature scaling, which has one parameter and keeps every label. Another method takes its place
-    only where its gain in log loss, row by row over `FOLDS` folds, is more than `CLEARLY` standard errors of that gain.
+    only where its gain in log loss, row by row over `FOLDS` folds, is more than `CLEARLY` standard error of that gain.
     With fewer than `ENOUGH` rows or with one class alone nothing can be told apart, and it stays with temperature.
     Of more than `MOST` rows a sample is taken.
     """
@@ -144,8 +144,9 @@ def fit_vector(z: Floats, y: Indices) -> dict[str, Any]:
 
 
 def fit_isotonic(z: Floats, y: Indices) -> dict[str, Any]:
-    """Isotonic regression per class (Zadrozny and Elkan 2002) on at most 32 equal-mass bins of its probability.
+    """Isotonic regression per class (Zadrozny and Elkan 2002) on equal-mass bins of its probability.
 
+    There are rows^(1/3) bins, at most 32: as many as a curve drawn through bin means can bear without following chance.
     Probabilities are rounded to 0.001 first, so that no two knots lie closer than float32 arithmetic can serve.
     """
     probabilities = softmax(z).round(3)
@@ -157,7 +158,7 @@ def _isotonic_knots(p: Floats, hit: NDArray[np.bool_]) -> dict[str, list[float]]
     """One knot per level of the isotonic fit. Each bin is pulled to its own mean by a share of one row: y > 0."""
     from sklearn.isotonic import isotonic_regression
 
-    rows, x, rate = bin_means(p, hit, bins=32)
+    rows, x, rate = bin_means(p, hit, bins=min(32, round(len(p) ** (1 / 3))))
     pull = 1 / len(rows)
     levels = isotonic_regression((rate * rows + pull * np.clip(x, 1e-6, 1)) / (rows + pull), sample_weight=rows + pull)
     _, level = np.unique(levels, return_inverse=True)

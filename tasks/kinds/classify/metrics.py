@@ -68,7 +68,7 @@ def _indices(frame: "pd.DataFrame", labels: list[str], side: str) -> Indices:
 
     indices = pd.Index(labels).get_indexer(pd.Index(frame["label"]))
     if (indices < 0).any():
-        strange = sorted({str(label) for label in frame["label"][indices < 0]})
+        strange = sorted(set(frame["label"][indices < 0].fillna("none at all").astype(str)))
         raise DataError(
             f"{side}.parquet holds labels the checkpoint does not know: {', '.join(strange[:5])}. "
             f"Known are {', '.join(labels[:20])}. Run train again, so that it sees today's labels."
