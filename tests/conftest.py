@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,17 +86,39 @@ def labeled(rows: int, seed: int = 0, source: str = "made") -> pd.DataFrame:
     return frame
 
 
-@pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """A copy of the project's code in a folder of its own, as working directory: dvc.yaml, tasks, flows, serving."""
-    folder = tmp_path / "checkout"
-    ignore = shutil.ignore_patterns("__pycache__")
+def copy_code(folder):
+    """The project's code in a new folder: dvc.yaml, tasks, flows, serving."""
     folder.mkdir()
     for name in ("tasks", "flows", "serving", "versions"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A copy of the project's code as working directory, where `python -m` finds it."""
+    folder = copy_code(tmp_path / "checkout")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    monkeypatch.setenv("PATH", f"{Path(os.sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def released(tiny_encoder, tmp_path_factory):
+    """A checkout with a line taken from a hand-made training to its release. To be read, not changed."""
+    import made
+
+    with pytest.MonkeyPatch.context() as patch:
+        folder = copy_code(tmp_path_factory.mktemp("released") / "checkout")
+        patch.chdir(folder)
+        made.released(tiny_encoder)
+    return folder
+
+
+@pytest.fixture
+def bundle(released, tmp_path):
+    """A copy of that release's bundle, to be broken."""
+    return shutil.copytree(released / "data/sentiment/release/bundle", tmp_path / "bundle")

@@ -84,3 +84,14 @@ def test_every_block_of_a_line_belongs_to_a_stage_or_is_known():
 
 def test_the_import_graph_holds_no_circle_through_the_stages():
     assert not [stage for stage in stages() if f"tasks.{stage}" in graph().find_upstream_modules(f"tasks.{stage}")]
+
+
+@pytest.mark.parametrize("stage", ["inbox", *stages()])
+def test_git_ignores_what_a_stage_writes_but_not_its_pin(stage):
+    import subprocess
+
+    def ignored(path):
+        return subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT, check=False).returncode == 0
+
+    assert ignored(f"data/any/{stage}/rows.parquet")
+    assert not ignored(f"data/any/{stage}.dvc")

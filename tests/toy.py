@@ -1,5 +1,9 @@
 """The smallest whole line: made reviews in a csv, settings that take seconds."""
 
+import subprocess
+import sys
+
+import yaml
 from conftest import sentences
 
 
@@ -9,15 +13,15 @@ def write_reviews(path, rows, seed=0):
     frame.to_csv(path, index=False)
 
 
-def toy_params(folder, encoder):
-    """Settings of one line `toy` over `folder`/reviews.csv."""
+def toy_params(reviews, encoder):
+    """Settings of one line `toy` over a csv of made reviews."""
     columns = {"id": "review_id", "text": "body", "label": "sentiment"}
     return {
         "lines": {
             "toy": {
                 "kind": "classify",
                 "text": {},
-                "sources": [{"name": "made", "kind": "file", "path": str(folder / "reviews.csv"), "columns": columns}],
+                "sources": [{"name": "made", "kind": "file", "path": str(reviews), "columns": columns}],
                 "ingest": {},
                 "validate": {"min_rows": 10},
                 "label": {"by": "column", "labels": ["negative", "positive"]},
@@ -33,3 +37,26 @@ def toy_params(folder, encoder):
             }
         }
     }  # fmt: skip
+
+
+def make_toy(folder, encoder, reviews):
+    """Fill a checkout with the line `toy` over 600 made reviews."""
+    write_reviews(reviews, rows=600)
+    (folder / "params.yaml").write_text(yaml.safe_dump(toy_params(reviews, encoder)))
+    (folder / "data" / "toy").mkdir(parents=True)
+    (folder / "data" / "toy" / "expectations.yaml").write_text("[]\n")
+    make_repository(folder)
+
+
+def make_repository(folder):
+    """Git and DVC set up, everything committed."""
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (
+        ["git", "init", "-q"],
+        [sys.executable, "-m", "dvc", "init", "-q"],
+        ["git", "config", "user.name", "Tester"],
+        ["git", "config", "user.email", "tester@example.org"],
+        [*git, "add", "-A"],
+        [*git, "commit", "-qm", "start"],
+    ):
+        subprocess.run(command, cwd=folder, check=True)

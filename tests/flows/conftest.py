@@ -1,13 +1,11 @@
-"""Projects to run: `fake` with two stages that only sleep and write, `toy` with the real ten on a tiny encoder."""
+"""A Prefect server for the session, and a project `fake` whose two stages only sleep and write."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from toy import toy_params, write_reviews
+from toy import make_repository, toy_params, write_reviews
 
 from flows.server import server
 
@@ -85,20 +83,6 @@ def prefect_url(tmp_path_factory):
         os.chdir(before)
 
 
-def make_repository(folder):
-    """Git and DVC set up, everything committed."""
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for command in (
-        ["git", "init", "-q"],
-        [sys.executable, "-m", "dvc", "init", "-q"],
-        ["git", "config", "user.name", "Tester"],
-        ["git", "config", "user.email", "tester@example.org"],
-        [*git, "add", "-A"],
-        [*git, "commit", "-qm", "start"],
-    ):
-        subprocess.run(command, cwd=folder, check=True)
-
-
 @pytest.fixture
 def fake(checkout, tiny_encoder, prefect_url, monkeypatch):
     """A project with two small stages; the files `wait` and `limit` steer them."""
@@ -109,23 +93,6 @@ def fake(checkout, tiny_encoder, prefect_url, monkeypatch):
     (checkout / "wait").write_text("0")
     (checkout / "limit").write_text("0.4")
     write_reviews(checkout / "reviews.csv", rows=40)
-    (checkout / "params.yaml").write_text(yaml.safe_dump(toy_params(checkout, tiny_encoder)))
+    (checkout / "params.yaml").write_text(yaml.safe_dump(toy_params(checkout / "reviews.csv", tiny_encoder)))
     make_repository(checkout)
     return checkout
-
-
-@pytest.fixture
-def toy(checkout, tiny_encoder, prefect_url, monkeypatch):
-    """A project with the real stages, a tiny encoder and 600 made reviews."""
-    monkeypatch.setenv("PREFECT_API_URL", prefect_url)
-    make_toy(checkout, tiny_encoder)
-    return checkout
-
-
-def make_toy(folder, tiny_encoder):
-    """Fill a checkout with the line `toy`."""
-    write_reviews(folder / "reviews.csv", rows=600)
-    (folder / "params.yaml").write_text(yaml.safe_dump(toy_params(folder, tiny_encoder)))
-    (folder / "data" / "toy").mkdir(parents=True)
-    (folder / "data" / "toy" / "expectations.yaml").write_text("[]\n")
-    make_repository(folder)
