@@ -1,4 +1,4 @@
-"""Train only those rows of a word embedding that the data can touch: same result, a fraction of the memory traffic."""
+"""The embedding in training: only the rows that the data can touch, and its output in the precision of the rest."""
 
 from typing import Any
 
@@ -53,3 +53,18 @@ def restore(model: Any, full: nn.Embedding | None) -> None:
     with torch.no_grad():
         full.weight[small.kept.to(full.weight.device)] = small.weight.to(full.weight.device)
     model.set_input_embeddings(full)
+
+
+def compute_in_bf16(model: Any) -> None:
+    """Let what follows the embeddings run in bf16 altogether where a model has them in a module of their own.
+
+    Under autocast on a CPU, norms and sums keep the type of their input: with embeddings in fp32 every linear layer
+    would convert its input anew.
+    """
+    embeddings = getattr(model.base_model, "embeddings", None)
+    if isinstance(embeddings, nn.Module):
+        embeddings.register_forward_hook(_to_bf16)
+
+
+def _to_bf16(module: nn.Module, inputs: Any, output: Any) -> Any:  # noqa: ARG001
+    return output.to(torch.bfloat16) if isinstance(output, torch.Tensor) else output

@@ -98,7 +98,14 @@ def clean_config(folder: Path) -> None:
     """Leave nothing in the written configuration that tells where or from what path it was made."""
     for name in ("config.json", "tokenizer_config.json"):
         content: dict[str, Any] = read_json(folder / name)
-        for key in ("_name_or_path", "name_or_path", "special_tokens_map_file", "tokenizer_file"):
+        for key in (
+            "_name_or_path",
+            "name_or_path",
+            "special_tokens_map_file",
+            "tokenizer_file",
+            "is_local",
+            "local_files_only",
+        ):
             content.pop(key, None)
         write_json(folder / name, content)
 

@@ -15,6 +15,7 @@ from tasks.batches import shuffled
 from tasks.checkpoints import Keeper, Saved, Tensors
 from tasks.core.errors import StageError
 from tasks.core.progress import Progress, progress
+from tasks.dropout import CheapDropout
 
 if TYPE_CHECKING:
     from tasks.train import TrainSettings
@@ -114,7 +115,8 @@ class _Loop:
         rate = self.recipe.learning_rate * schedule(self.at.step, self.steps, self.recipe.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.task.loss(rows)
+        with CheapDropout():
+            loss = self.task.loss(rows)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.named.values(), self.recipe.gradient_clip, foreach=True)
         self.optimizer.step()

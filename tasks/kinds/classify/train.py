@@ -12,7 +12,7 @@ from tasks.batches import Tokens, by_length, tokenize
 from tasks.core.errors import DataError, SettingsError, SourceError
 from tasks.core.files import read_json, read_parquet
 from tasks.core.line import Line
-from tasks.embedding import restore, shrink
+from tasks.embedding import compute_in_bf16, restore, shrink
 from tasks.trainer import SCORE
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Classification:
         )
         ids = np.union1d(self.tokens.ids, self.validation.ids)
         self.embedding = shrink(self.model, ids, self.tokenizer.pad_token_id)
+        if bf16 and self.device.type == "cpu":
+            compute_in_bf16(self.model)
         self.model.to(self.device)
         self.lengths = self.tokens.lengths
         self.targets, self.actual = (_codes(rows[side]["label"], self.labels) for side in rows)
@@ -73,6 +75,7 @@ class Classification:
         restore(self.model, self.embedding)
         self.model.save_pretrained(out)
         self.tokenizer.save_pretrained(out)
+        (out / "model.safetensors").chmod(0o644)
 
     def _logits(self, tokens: Tokens, rows: np.ndarray) -> torch.Tensor:
         precision: Any = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
@@ -118,7 +121,7 @@ def _rows(line: Line, side: str, labels: list[str]) -> "pd.DataFrame":
 
 
 def _codes(labels: "pd.Series[str]", names: list[str]) -> np.ndarray:
-    return labels.map({name: code for code, name in enumerate(names)}).to_numpy(dtype=np.int64)
+    return labels.map({name: code for code, name in enumerate(names)}).to_numpy(dtype=np.int64, copy=True)
 
 
 def _load(base: Path, labels: list[str], settings: "TrainSettings") -> tuple[Any, Any]:
@@ -136,6 +139,7 @@ def _load(base: Path, labels: list[str], settings: "TrainSettings") -> tuple[Any
                 local_files_only=True,
                 use_safetensors=True,
                 dtype=torch.float32,
+                attn_implementation=_attention(),
                 id2label=dict(enumerate(labels)),
                 label2id={label: code for code, label in enumerate(labels)},
                 ignore_mismatched_sizes=True,
@@ -145,6 +149,11 @@ def _load(base: Path, labels: list[str], settings: "TrainSettings") -> tuple[Any
             raise SourceError(f"The base model in {base} cannot be loaded as a text classifier: {reason}") from None
     _fits(tokenizer, model, settings)
     return tokenizer, model
+
+
+def _attention() -> str | None:
+    """On a CPU, fused attention falls back to a slow path when attention weights are dropped out: plain is faster."""
+    return None if torch.cuda.is_available() else "eager"
 
 
 def _fits(tokenizer: Any, model: Any, settings: "TrainSettings") -> None:
