@@ -96,6 +96,7 @@ def wrap(checkpoint: Path, calibration: Mapping[str, Any]) -> tuple[nn.Module, d
 
     Attention is exported in its plain form: onnxruntime quantises and runs it faster than the fused operator.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     try:
@@ -103,8 +104,9 @@ def wrap(checkpoint: Path, calibration: Mapping[str, Any]) -> tuple[nn.Module, d
         model: Any = AutoModelForSequenceClassification.from_pretrained(
             checkpoint, local_files_only=True, use_safetensors=True, dtype=torch.float32, attn_implementation="eager"
         )
-    except (OSError, ValueError) as error:
-        raise StageError(f"{checkpoint} holds no readable checkpoint ({error}). Run the train stage again.") from None
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StageError(f"{checkpoint} holds no readable checkpoint ({reason}). Run the train stage again.") from None
     names = model.config.id2label
     facts = {
         "labels": [names[n] for n in sorted(names)],
