@@ -135,7 +135,8 @@ def summary(result: Verdict) -> str:
     warned = f" {warning} of them warn: too few rows to tell." if warning else ""
     if not rejecting:
         return f"All {len(result.checks)} checks let the model through.{warned}"
-    what = "; ".join(rejecting)
+    more = [f"and {len(rejecting) - 3} more"] if len(rejecting) > 3 else []
+    what = "; ".join(rejecting[:3] + more)
     return (
         f"{len(rejecting)} of {len(result.checks)} checks reject: {what}. Nothing is exported from this model.{warned}"
     )

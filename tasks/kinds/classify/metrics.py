@@ -165,7 +165,7 @@ def _calibration(
     brier, low, high = scores.mean_interval(scores.brier(actual, probabilities))
     return {
         "method": fitted["method"],
-        "parameters": {name: value for name, value in fitted.items() if name != "method"},
+        "parameters": {name: value for name, value in fitted.items() if name not in ("method", "knots")},
         "log_loss_cross_validated": losses,
         "ece": judged.ece,
         "ece_debiased": judged.ece_debiased,
