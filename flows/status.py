@@ -20,8 +20,9 @@ from tasks.verdict import read
 def show(lines: list[str] | None) -> None:
     """Print a table per line."""
     console = Console()
+    all_settings = load(lines)
     dag = Dag()
-    for name, settings in load(lines).items():
+    for name, settings in all_settings.items():
         line = Line(name, settings.kind)
         table = Table(title=f"{name} ({settings.kind})", title_justify="left")
         for column in ("stage", "state", "made", "figure"):
@@ -112,7 +113,7 @@ def _evaluated(line: Line) -> str:
 
 
 def _exported(line: Line) -> str:
-    files = sorted(line.folder.joinpath("export").glob("*.onnx"))
+    files = sorted(line.folder.joinpath("export").rglob("*.onnx"))
     return ", ".join(f"{file.stem} {file.stat().st_size / 2**20:.0f} MiB" for file in files)
 
 
