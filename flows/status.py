@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from tasks.release import release_id
 
 from flows import store, world
 from flows.dag import Dag, stage_name
 from flows.settings import load
 from tasks.core.files import read_json
 from tasks.core.line import Line
+from tasks.release import release_id
 from tasks.verdict import read
 
 
