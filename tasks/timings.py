@@ -14,7 +14,7 @@ from tasks.core.line import Line
 from tasks.inference import Model, Signature
 
 SINGLE = 200  # requests of one text
-MOST = 2000  # texts of the throughput
+MOST = 500  # texts of the throughput
 
 
 def timings(line: Line, signature: Signature, texts: Sequence[str]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
 import yaml
+
 from tasks import calibration, verdict
 from tasks.core.files import write_json, write_parquet
 from tasks.core.line import Line
