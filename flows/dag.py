@@ -155,7 +155,10 @@ def _plain_errors() -> Iterator[None]:
         yield
     except LockError as error:
         raise BusyError(f"Another run works on the same files: {error}\nWait for it to end, then run again.") from None
-    except DependencyDoesNotExistError as error:
-        raise StageError(f"{error}. Run `tidegate run`, which makes it, or `dvc pull`.") from None
+    except (DependencyDoesNotExistError, FileNotFoundError) as error:
+        missing = getattr(error, "filename", None) or error
+        raise StageError(
+            f"A dependency is missing: {missing}. `dvc pull` brings data, `git checkout` what git keeps."
+        ) from None
     except DvcException as error:
         raise TidegateError(f"DVC: {error}") from None
