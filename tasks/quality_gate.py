@@ -132,7 +132,7 @@ def summary(result: Verdict) -> str:
     """The verdict in a sentence or two."""
     rejecting = result.rejections()
     warning = sum(check.outcome == "warn" for check in result.checks)
-    warned = f" {warning} of them warn: too few rows to tell." if warning else ""
+    warned = f" {warning} could not be told from so few rows." if warning else ""
     if not rejecting:
         return f"All {len(result.checks)} checks let the model through.{warned}"
     more = [f"and {len(rejecting) - 3} more"] if len(rejecting) > 3 else []

@@ -1,6 +1,6 @@
 """Figures of an evaluation, drawn without matplotlib's global state."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,20 +14,21 @@ BLUE, GREY = "#1f5fa8", "#8a9099"
 READABLE = 20  # classes up to which each cell carries its count
 
 
-def _figure(width: float, height: float) -> "Figure":
+def _figure(width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained") -> "Figure":
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def confusion(counts: "Indices", labels: list[str]) -> "Figure":
     """Confusion matrix: colour is the share of the actual label's rows, numbers are rows."""
     size = min(14.0, 4.2 + 0.35 * max(0, len(labels) - 2))
-    figure = _figure(size + 0.8, size)
+    longest = min(24, max(map(len, labels))) / 14  # inches, about, that names take on either side
+    figure = _figure(size + longest, size - 0.4 + longest * (len(labels) > 4), layout="compressed")
     axes = figure.subplots()
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="share of the actual label's rows", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="share of the actual label's rows", shrink=0.8, fraction=0.04)
     _name_ticks(axes, labels)
     axes.set(xlabel="predicted", ylabel="actual", title=f"Confusion on {counts.sum():,} test rows")
     if len(labels) <= READABLE:
@@ -41,7 +42,7 @@ def confusion(counts: "Indices", labels: list[str]) -> "Figure":
 def _name_ticks(axes: Any, labels: list[str]) -> None:
     """Label names on both axes, taken literally: a `$` in a label is no formula."""
     names = [label if len(label) <= 24 else f"{label[:23]}…" for label in labels]
-    size = 10 if len(labels) <= READABLE else max(4, 10 - len(labels) // 12)
+    size = 10 if len(labels) <= READABLE else 7 if len(labels) <= 80 else 4
     slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) > 4 else {}
     ticks = range(len(labels))
     axes.set_xticks(ticks, names, fontsize=size, parse_math=False, **slanted)
