@@ -1,6 +1,7 @@
 """Training a classifier: one label per text, by any encoder with a sequence-classification head."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,11 +127,10 @@ def _codes(labels: "pd.Series[str]", names: list[str]) -> np.ndarray:
 
 def _load(base: Path, labels: list[str], settings: "TrainSettings") -> tuple[Any, Any]:
     """Tokenizer and model with a fresh head, drawn from the seed."""
+    from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _quiet():
         torch.manual_seed(settings.seed)
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True)
@@ -144,11 +144,27 @@ def _load(base: Path, labels: list[str], settings: "TrainSettings") -> tuple[Any
                 label2id={label: code for code, label in enumerate(labels)},
                 ignore_mismatched_sizes=True,
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SourceError(f"The base model in {base} cannot be loaded as a text classifier: {reason}") from None
     _fits(tokenizer, model, settings)
     return tokenizer, model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' bars and its report that the head is new, as it must be."""
+    from transformers.utils import logging
+
+    before: Any = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before[0])
+        if before[1]:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _attention() -> str | None:
