@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tasks.core.errors import TidegateError
+from tasks.core.errors import TidegateError, disk_full
 from tasks.core.quiet import silence
 
 app = typer.Typer(
@@ -131,6 +131,12 @@ def main() -> None:
     except TidegateError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        full = disk_full(error)
+        if full is None:
+            raise
+        typer.echo(f"error: {full}", err=True)
+        sys.exit(full.exit_code)
 
 
 if __name__ == "__main__":

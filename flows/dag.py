@@ -31,6 +31,7 @@ class Dag:
         from dvc.repo import Repo
 
         logging.getLogger("dvc").setLevel(logging.WARNING)  # its hints are for those who type DVC's commands
+        logging.getLogger("dvc_data").setLevel(logging.CRITICAL)  # tracebacks of errors that it raises as well
         try:
             self.repo: Repo = Repo()
         except DvcException as error:

@@ -1,5 +1,6 @@
 """The release flow: sync, then every stage of a line in the order of the DAG, then the release store."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from flows import leftovers, store, world
 from flows.dag import Dag, stage_name
 from flows.process import RunCancelled, run_stage
 from flows.settings import LineSettings, load
-from tasks.core.errors import RejectedError, SettingsError, TidegateError
+from tasks.core.errors import RejectedError, SettingsError, TidegateError, disk_full
 from tasks.core.line import Line
 from tasks.verdict import Verdict, read, require
 
@@ -37,6 +38,7 @@ def release(line: str, until: str | None = None, force: list[str] | None = None)
     `until` is the last stage to bring up to date; `force` names stages to run though nothing changed. A gate that
     rejects ends the run as failed, with its checks in the message.
     """
+    logging.getLogger("prefect.task_runs").addFilter(_has_something_to_say)
     try:
         settings = load([line])[line]
         subject = Line(line, settings.kind)
@@ -57,6 +59,11 @@ def release(line: str, until: str | None = None, force: list[str] | None = None)
     return State(type=state.type, name=state.name, message=state.message)
 
 
+def _has_something_to_say(record: logging.LogRecord) -> bool:
+    """Prefect tells a returned failure twice, at first with an empty traceback ("NoneType: None")."""
+    return record.exc_info is None or record.exc_info[0] is not None
+
+
 def failure(error: TidegateError) -> State[Any]:
     """The failed state that says an error, without a traceback."""
     return Failed(message=str(error), name=NAMES.get(type(error), "Failed"))
@@ -72,6 +79,11 @@ def _run(name: str, step: Callable[..., State[Any]], *arguments: Any) -> State[A
             return Cancelled(message=f"Cancelled in {name}; nothing of it was recorded.")
         except TidegateError as error:
             return failure(error)
+        except OSError as error:
+            full = disk_full(error)
+            if full is None:
+                raise
+            return failure(full)
 
     state: State[Any] = task(name=name, task_run_name=name, cache_policy=NO_CACHE)(body)(return_state=True)
     return state

@@ -1,5 +1,6 @@
 """Errors that are the user's to mend. Each message says what was given, what is allowed and what to do next."""
 
+import errno
 from typing import ClassVar
 
 
@@ -35,3 +36,18 @@ class RejectedError(TidegateError):
     """A gate said `reject`; what follows it must not run."""
 
     exit_code = 3
+
+
+def disk_full(error: BaseException) -> TidegateError | None:
+    """The message for an error that means a full disk, None for any other error.
+
+    Libraries that write from Rust or C++ (safetensors, onnx) tell it in words alone.
+    """
+    told = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    if not told and "No space left on device" not in str(error):
+        return None
+    where = f" ({error.filename})" if getattr(error, "filename", None) else ""
+    return TidegateError(
+        f"No space is left on the disk{where}. Free some (`tidegate doctor` says how much there is) and run again; "
+        "nothing half-written was recorded."
+    )

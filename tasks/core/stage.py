@@ -1,7 +1,6 @@
 """The entry point of every stage: `python -m tasks.<stage> <line>`, the same for DVC and for Prefect."""
 
 import argparse
-import errno
 import inspect
 import logging
 import os
@@ -9,13 +8,14 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
 import yaml
 
-from tasks.core.errors import StageError, TidegateError
+from tasks.core.errors import StageError, TidegateError, disk_full
 from tasks.core.files import sha256
 from tasks.core.line import STATE, Line
 from tasks.core.quiet import silence
@@ -25,6 +25,11 @@ log = logging.getLogger("tidegate")
 
 PARENT_PIPE = "TIDEGATE_PARENT_PIPE"
 """Environment variable with the file descriptor of a pipe whose other end the parent holds open while it lives."""
+
+DVC_STAGE = "DVC_STAGE"
+"""Environment variable that DVC sets for the stages it runs."""
+
+PARENT_POLL = 0.5  # seconds between looks at whether DVC still lives
 
 
 def run_stage(body: Callable[..., None]) -> NoReturn:
@@ -46,13 +51,13 @@ def run_stage(body: Callable[..., None]) -> NoReturn:
         execute(body, arguments.line)
     except TidegateError as error:
         sys.exit(_complain(error, error.exit_code))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        where = error.filename or shutil.disk_usage(".")
-        sys.exit(_complain(f"No space left on the disk ({where}). Free some and run again; nothing was recorded.", 1))
     except MemoryError:
         sys.exit(_complain(f"{stage} ran out of memory. Nothing was recorded.", 1))
+    except Exception as error:
+        full = disk_full(error)
+        if full is None:
+            raise
+        sys.exit(_complain(full, full.exit_code))
     sys.exit(0)
 
 
@@ -129,16 +134,27 @@ def _complain(message: object, code: int) -> int:
 
 
 def end_with_parent() -> None:
-    """End this process group when the parent dies, however it dies: its end of the pipe closes with it."""
+    """End with the parent, however it dies.
+
+    `tidegate` holds the other end of a pipe open: when that closes, this process group goes. A killed `dvc repro` would
+    leave its stage at work; that it is gone shows by another parent.
+    """
     pipe = os.environ.pop(PARENT_PIPE, None)
-    if pipe is None:
-        return
+    if pipe is not None:
+        threading.Thread(target=_watch_pipe, args=(int(pipe),), daemon=True).start()
+    elif DVC_STAGE in os.environ:
+        threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
 
-    def watch(descriptor: int) -> None:
-        os.read(descriptor, 1)
-        os.killpg(0, signal.SIGKILL)
 
-    threading.Thread(target=watch, args=(int(pipe),), daemon=True).start()
+def _watch_pipe(descriptor: int) -> None:
+    os.read(descriptor, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_POLL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 __all__ = ["declared", "end_with_parent", "execute", "fingerprint", "run_stage"]
