@@ -37,7 +37,9 @@ def step_seconds(corpus: Corpus, params: dict[str, Any], steps: int) -> dict[str
 def _random_bert_base(own: Path, folder: Path) -> Path:
     """A BERT-base with random weights and the tokenizer of another encoder with the same 30,522 word pieces."""
     from transformers import AutoTokenizer, BertConfig, BertModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(own, local_files_only=True)
     tokenizer.save_pretrained(folder)
     BertModel(BertConfig(vocab_size=len(tokenizer))).save_pretrained(folder)

@@ -33,9 +33,8 @@ def remember(what: dict[str, Any], compute: Callable[[str], Figures]) -> Figures
     if key not in known:
         figures = compute(key)
         known = read_json(path) if path.exists() else {}
-        known[key] = {"what": what, "figures": figures}
-        write_json(path, known)
-    return dict(known[key]["figures"])
+        write_json(path, {**known, key: {"what": what, "figures": figures}})
+    return dict(read_json(path)[key]["figures"])
 
 
 def code(line: Line, stages: Iterable[str]) -> dict[str, str]:

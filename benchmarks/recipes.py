@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace, data: Path) -> Figures:
     corpus = (
         corpora.sentiment(default) if name == "sentiment"
         else corpora.load(name, data, parse(TextSettings, default["text"], "text"))
-    ).sample(train=arguments.rows, test=arguments.test_rows)  # fmt: skip
+    ).sample(train=arguments.rows, validation=arguments.rows, test=arguments.test_rows)  # fmt: skip
     stages = STAGES if name == "sentiment" else STAGES[:2]
     params = changed({key: default[key] for key in ("kind", *stages)}, arguments)
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
