@@ -1,4 +1,4 @@
-"""What a real `make run` left behind: the default line, its verdicts, its release, and a second run that does nothing."""
+"""What a real `make run` left: the default line, its verdicts, its release, and a second run that does nothing."""
 
 from pathlib import Path
 
