@@ -1,5 +1,6 @@
 """The model card: tables of what the stages reported, as Markdown and as one HTML page."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from tasks.verdict import Check, Verdict
 if TYPE_CHECKING:
     from tasks.inference import Signature
 
+_NUMBER = re.compile(r"[–\d.,% ]*( to [\d.]+)?|[≥≤] .*")
 PLOTS = ("confusion", "reliability")
 MOST_ROWS = 60  # a table longer than this is cut in the card; the whole of it is in the evidence
 
@@ -37,6 +39,11 @@ class Table:
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+    def rules(self) -> list[str]:
+        """The line below the head: columns of numbers stand to the right."""
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.head)
+        return ["---:" if column and all(_NUMBER.fullmatch(value) for value in column) else "---" for column in columns]
 
 
 def markdown(facts: Facts, image: Callable[[str], str] = "evidence/{}.png".format) -> str:
@@ -66,14 +73,16 @@ def page(facts: Facts, images: Mapping[str, bytes]) -> str:
 
 
 def number(value: Any) -> str:
-    """A value as the card shows it: four decimals at most, a dash for what is not there."""
+    """A value as the card shows it: four decimals, a dash for what is not there."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
+    return str(value)
 
 
 def figures(metrics: Mapping[str, Any]) -> Table:
@@ -102,15 +111,15 @@ def _interval(values: Mapping[str, Any], name: str) -> str:
 
 def _limits(check: Check) -> str:
     limits = [("≥", check.min), ("≤", check.max)]
-    return " and ".join(f"{sign} {number(bound)}" for sign, bound in limits if bound is not None)
+    return " and ".join(f"{sign} {bound:g}" for sign, bound in limits if bound is not None)
 
 
 def _sources(provenance: Mapping[str, Any]) -> Table:
     rows = [
-        (number(b.get("source")), number(b.get("uri")), number(b.get("rows")), number(b.get("sha256"))[:12])
+        (number(b.get("source")), number(b.get("rows")), number(b.get("sha256"))[:12], number(b.get("uri")))
         for b in provenance.get("batches", [])
     ]
-    return Table(("source", "from", "rows", "sha256"), rows)
+    return Table(("source", "rows", "sha256", "from"), rows)
 
 
 def _sides(split: Mapping[str, Any]) -> Table:
