@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows.server import server
 from tasks.core.files import sha256
 from tasks.core.quiet import silence
 
@@ -122,3 +123,26 @@ def released(tiny_encoder, tmp_path_factory):
 def bundle(released, tmp_path):
     """A copy of that release's bundle, to be broken."""
     return shutil.copytree(released / "data/sentiment/release/bundle", tmp_path / "bundle")
+
+
+@pytest.fixture(scope="session")
+def prefect_url(tmp_path_factory):
+    """A Prefect server for the whole session: its start takes seconds."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("prefect"))
+    os.environ["PREFECT_HOME"] = str(Path.cwd())
+    os.environ["PYTHONPATH"] = str(ROOT)
+    try:
+        with server() as url:
+            os.chdir(before)
+            yield url
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture(scope="session")
+def lines(tmp_path_factory, tiny_encoder, prefect_url):
+    """The line `toy` taken to a release by both ways in. To be copied, not changed."""
+    from toy import both_ways
+
+    return both_ways(tmp_path_factory.mktemp("lines"), tiny_encoder, prefect_url)

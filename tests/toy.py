@@ -1,10 +1,38 @@
 """The smallest whole line: made reviews in a csv, settings that take seconds."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import yaml
-from conftest import sentences
+from commands import dvc, tidegate
+from conftest import copy_code, sentences
+
+BLOCKER = '''
+"""Let no process of a run speak to anybody but this machine, and write down who tried."""
+import socket
+
+def guarded(call):
+    def connect(self, address):
+        local = self.family == socket.AF_UNIX or str(address[0]) in ("127.0.0.1", "::1", "localhost")
+        if not local:
+            open({log!r}, "a").write(f"{{address}}\\n")
+            raise OSError(f"no network in tests: {{address}}")
+        return call(self, address)
+    return connect
+
+socket.socket.connect = guarded(socket.socket.connect)
+socket.socket.connect_ex = guarded(socket.socket.connect_ex)
+
+def lookup(host, *rest, _ask=socket.getaddrinfo, **more):
+    if host not in (None, "127.0.0.1", "::1", "localhost", socket.gethostname()):
+        open({log!r}, "a").write(f"{{host}}\\n")
+        raise socket.gaierror(f"no network in tests: {{host}}")
+    return _ask(host, *rest, **more)
+
+socket.getaddrinfo = lookup
+'''
 
 
 def write_reviews(path, rows, seed=0):
@@ -60,3 +88,31 @@ def make_repository(folder):
         [*git, "commit", "-qm", "start"],
     ):
         subprocess.run(command, cwd=folder, check=True)
+
+
+def both_ways(base, encoder, prefect_url):
+    """The line `toy` in two checkouts: `run` by tidegate with the network closed, `repro` by DVC."""
+    (base / "reviews").mkdir()
+    made = {"reviews": base / "reviews" / "reviews.csv", "calls": base / "calls"}
+    for name in ("run", "repro-in-a-folder-with-another-name"):
+        folder = made[name.partition("-")[0]] = copy_code(base / name)
+        make_toy(folder, encoder, made["reviews"])
+    blocker = base / "blocker"
+    blocker.mkdir()
+    (blocker / "sitecustomize.py").write_text(BLOCKER.format(log=str(made["calls"])))
+    made["environment"] = {
+        **os.environ,
+        "PREFECT_API_URL": prefect_url,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    closed = {**made["environment"], "PYTHONPATH": f"{blocker}{os.pathsep}{made['run']}"}
+    made["log"] = tidegate("run", "toy", cwd=made["run"], env=closed)
+    tidegate("sync", "toy", **here(made, "repro"))
+    made["repro_log"] = dvc("repro", **here(made, "repro"))
+    return made
+
+
+def here(lines, which):
+    """Where and with what environment a command works on one of the two."""
+    environment = {**lines["environment"], "PYTHONPATH": str(lines[which])}
+    return {"cwd": lines[which], "env": environment}

@@ -1,13 +1,8 @@
-"""A Prefect server for the session, and a project `fake` whose two stages only sleep and write."""
-
-import os
-from pathlib import Path
+"""A project `fake` whose two stages only sleep and write."""
 
 import pytest
 import yaml
 from toy import make_repository, toy_params, write_reviews
-
-from flows.server import server
 
 FAKE_DAG = """
 stages:
@@ -66,21 +61,6 @@ def second(line: Line, out: Path) -> None:
 if __name__ == "__main__":
     run_stage(second)
 '''
-
-
-@pytest.fixture(scope="session")
-def prefect_url(tmp_path_factory):
-    """A Prefect server for the whole session: its start takes seconds."""
-    before = Path.cwd()
-    os.chdir(tmp_path_factory.mktemp("prefect"))
-    os.environ["PREFECT_HOME"] = str(Path.cwd())
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent.parent)
-    try:
-        with server() as url:
-            os.chdir(before)
-            yield url
-    finally:
-        os.chdir(before)
 
 
 @pytest.fixture

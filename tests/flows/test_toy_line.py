@@ -1,79 +1,15 @@
 """The whole line on a tiny encoder: two checkouts at different paths, one by each way in."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
-import pytest
 import yaml
 from commands import dvc, tidegate
+from toy import here
 
 from tasks.release import release_id
-
-BLOCKER = '''
-"""Let no process of a run speak to anybody but this machine, and write down who tried."""
-import socket
-
-def guarded(call):
-    def connect(self, address):
-        local = self.family == socket.AF_UNIX or str(address[0]) in ("127.0.0.1", "::1", "localhost")
-        if not local:
-            open({log!r}, "a").write(f"{{address}}\\n")
-            raise OSError(f"no network in tests: {{address}}")
-        return call(self, address)
-    return connect
-
-socket.socket.connect = guarded(socket.socket.connect)
-socket.socket.connect_ex = guarded(socket.socket.connect_ex)
-
-def lookup(host, *rest, _ask=socket.getaddrinfo, **more):
-    if host not in (None, "127.0.0.1", "::1", "localhost", socket.gethostname()):
-        open({log!r}, "a").write(f"{{host}}\\n")
-        raise socket.gaierror(f"no network in tests: {{host}}")
-    return _ask(host, *rest, **more)
-
-socket.getaddrinfo = lookup
-'''
-
-
-@pytest.fixture(scope="module")
-def lines(tmp_path_factory, tiny_encoder, prefect_url):
-    """The line `toy` in two checkouts: `run` by tidegate with the network closed, `repro` by DVC."""
-    from conftest import copy_code
-    from toy import make_toy
-
-    base = tmp_path_factory.mktemp("lines")
-    (base / "reviews").mkdir()
-    folders = {}
-    for name in ("run", "repro-in-a-folder-with-another-name"):
-        folder = copy_code(base / name)
-        make_toy(folder, tiny_encoder, base / "reviews" / "reviews.csv")
-        folders[name.partition("-")[0]] = folder
-    blocker = base / "blocker"
-    blocker.mkdir()
-    (blocker / "sitecustomize.py").write_text(BLOCKER.format(log=str(base / "calls")))
-    environment = {
-        **os.environ,
-        "PREFECT_API_URL": prefect_url,
-        "PYTHONPATH": f"{blocker}{os.pathsep}{folders['run']}",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    folders["log"] = tidegate("run", "toy", cwd=folders["run"], env=environment)
-    environment["PYTHONPATH"] = str(folders["repro"])
-    tidegate("sync", "toy", cwd=folders["repro"], env=environment)
-    folders["repro_log"] = dvc("repro", cwd=folders["repro"], env=environment)
-    folders["calls"] = base / "calls"
-    folders["environment"] = environment
-    return folders
-
-
-def here(lines, which):
-    environment = {**lines["environment"], "PYTHONPATH": str(lines[which])}
-    return {"cwd": lines[which], "env": environment}
 
 
 def test_both_ways_reach_a_release(lines):
