@@ -39,7 +39,7 @@ def _random_bert_base(own: Path, folder: Path) -> Path:
     from transformers import AutoTokenizer, BertConfig, BertModel
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer = AutoTokenizer.from_pretrained(own, local_files_only=True)
     tokenizer.save_pretrained(folder)
     BertModel(BertConfig(vocab_size=len(tokenizer))).save_pretrained(folder)

@@ -109,9 +109,8 @@ def predict(
     text: Annotated[str, typer.Option(help="the column of texts")] = "text",
 ) -> None:
     """Label a file of texts with a release, in bounded memory; an interrupted run goes on where it was."""
-    from serving.batch import predict_file
-
     from flows.store import find
+    from serving.batch import predict_file
 
     source = context.obj / file
     target = context.obj / output if output else source.with_name(f"{source.stem}.scored{source.suffix}")

@@ -3,8 +3,6 @@
 from typing import Literal
 
 from pydantic import Field, ValidationError
-from tasks.quality_gate import QualityGateSettings
-from tasks.release import ReleaseSettings
 
 from tasks.core.errors import SettingsError
 from tasks.core.settings import explain, line_params, read_params
@@ -12,6 +10,8 @@ from tasks.evaluate import EvaluateSettings
 from tasks.export import ExportSettings
 from tasks.ingest import IngestSettings
 from tasks.label import LabelSettings
+from tasks.quality_gate import QualityGateSettings
+from tasks.release import ReleaseSettings
 from tasks.release_gate import ReleaseGateSettings
 from tasks.sources import Source, Sources
 from tasks.split import SplitSettings

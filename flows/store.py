@@ -4,11 +4,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.release import load_release, release_id, write_provenance
-
 from tasks.core.errors import TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import STATE, Line
+from tasks.release import load_release, release_id, write_provenance
 
 STORE = STATE / "releases"
 

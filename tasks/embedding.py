@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 
 class OccurringRows(nn.Embedding):
@@ -55,15 +56,14 @@ def restore(model: Any, full: nn.Embedding | None) -> None:
     model.set_input_embeddings(full)
 
 
-def compute_in_bf16(model: Any) -> None:
+def compute_in_bf16(model: Any) -> RemovableHandle | None:
     """Let what follows the embeddings run in bf16 altogether where a model has them in a module of their own.
 
     Under autocast on a CPU, norms and sums keep the type of their input: with embeddings in fp32 every linear layer
-    would convert its input anew.
+    would convert its input anew. Returns what takes it back.
     """
     embeddings = getattr(model.base_model, "embeddings", None)
-    if isinstance(embeddings, nn.Module):
-        embeddings.register_forward_hook(_to_bf16)
+    return embeddings.register_forward_hook(_to_bf16) if isinstance(embeddings, nn.Module) else None
 
 
 def _to_bf16(module: nn.Module, inputs: Any, output: Any) -> Any:  # noqa: ARG001

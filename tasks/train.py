@@ -51,7 +51,7 @@ def train(line: Line, settings: TrainSettings, out: Path) -> None:
     tensorboard/, on which nothing depends. A training that was killed goes on from its last checkpoint in
     .tidegate/checkpoints/ and ends with the same weights as an unbroken one.
     """
-    _prepare_environment()
+    prepare_environment()
     base = locate(settings.base_model)
     from tasks.checkpoints import kept
     from tasks.trainer import fit
@@ -65,7 +65,7 @@ def train(line: Line, settings: TrainSettings, out: Path) -> None:
         write_json(out / "history.json", history)
 
 
-def _prepare_environment() -> None:
+def prepare_environment() -> None:
     """What torch's libraries read once, when they are loaded."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # the deterministic cuBLAS
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait do not burn what a shared machine has left

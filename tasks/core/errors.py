@@ -46,7 +46,8 @@ def disk_full(error: BaseException) -> TidegateError | None:
     told = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     if not told and "No space left on device" not in str(error):
         return None
-    where = f" ({error.filename})" if getattr(error, "filename", None) else ""
+    file = getattr(error, "filename", None)
+    where = f" ({file})" if file else ""
     return TidegateError(
         f"No space is left on the disk{where}. Free some (`tidegate doctor` says how much there is) and run again; "
         "nothing half-written was recorded."

@@ -259,6 +259,7 @@ def unbroken(lines, tiny_encoder, tmp_path, at_home):
     return release_id(lines["run"] / "data/toy/release/bundle")
 
 
+@pytest.mark.timeout(600)
 def test_kill_9_in_sync_and_in_each_stage_and_go_on(unbroken, tmp_path, monkeypatch):
     log = tmp_path / "log"
     monkeypatch.setenv("STALL", "sync")

@@ -39,8 +39,7 @@ class Classification:
         )
         ids = np.union1d(self.tokens.ids, self.validation.ids)
         self.embedding = shrink(self.model, ids, self.tokenizer.pad_token_id)
-        if bf16 and self.device.type == "cpu":
-            compute_in_bf16(self.model)
+        self.cast = compute_in_bf16(self.model) if bf16 and self.device.type == "cpu" else None
         self.model.to(self.device)
         self.lengths = self.tokens.lengths
         self.targets, self.actual = (_codes(rows[side]["label"], self.labels) for side in rows)
@@ -71,9 +70,16 @@ class Classification:
             SCORE: f1,
         }
 
+    def finish(self) -> None:
+        """Give the model back what it was loaded with: its whole embedding, in fp32."""
+        restore(self.model, self.embedding)
+        self.embedding = None
+        if self.cast is not None:
+            self.cast.remove()
+
     def save(self, out: Path) -> None:
         """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json."""
-        restore(self.model, self.embedding)
+        self.finish()
         self.model.save_pretrained(out)
         self.tokenizer.save_pretrained(out)
         (out / "model.safetensors").chmod(0o644)
