@@ -1,5 +1,6 @@
 """The commands as a user gives them, in the working directory."""
 
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -31,11 +32,18 @@ def dvc(*arguments, **kwargs):
     )
 
 
+def _heed_ctrl_c():
+    """Tests that a shell runs in the background inherit an ignored SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def started(*command, log):
     """A command in the background, in a group of its own as a terminal gives it; ended with the block."""
     with log.open("w") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_heed_ctrl_c
+        )
         try:
             yield process
         finally:

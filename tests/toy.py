@@ -68,8 +68,9 @@ def toy_params(reviews, encoder):
 
 
 def make_toy(folder, encoder, reviews):
-    """Fill a checkout with the line `toy` over 600 made reviews."""
-    write_reviews(reviews, rows=600)
+    """Fill a checkout with the line `toy` over 600 made reviews, written where they are missing."""
+    if not reviews.exists():
+        write_reviews(reviews, rows=600)
     (folder / "params.yaml").write_text(yaml.safe_dump(toy_params(reviews, encoder)))
     (folder / "data" / "toy").mkdir(parents=True)
     (folder / "data" / "toy" / "expectations.yaml").write_text("[]\n")

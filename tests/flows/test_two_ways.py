@@ -39,7 +39,7 @@ def test_after_a_run_a_repro_has_nothing_to_do_and_the_other_way_round(fake):
     lock = Path("dvc.lock").read_text()
     again = dvc("repro")
     assert again.returncode == 0, again.stdout
-    assert again.stdout.count("didn't change, skipping") == 2
+    assert again.stdout.count("Stage ") == again.stdout.count("@toy' didn't change, skipping") == 2
     assert dvc("status").stdout.strip() == "Data and pipelines are up to date."
     assert Path("dvc.lock").read_text() == lock
 
