@@ -4,16 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-slow test-outcome lint setup clean help
+.PHONY: run test test-outcome lint setup clean help
 
 run: $(VENV)/.ready  ## take every line from its sources to a release
 	@tidegate run
 
 test: $(VENV)/.ready  ## the fast tests
-	@python -m pytest -m "not slow and not outcome"
-
-test-slow: $(VENV)/.ready  ## the tests that take minutes
-	@python -m pytest -m slow
+	@python -m pytest -m "not outcome"
 
 test-outcome: $(VENV)/.ready  ## what a real `make run` left: accuracy, verdicts, release
 	@python -m pytest -m outcome
