@@ -10,9 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 
+import psutil
 import yaml
 
 from tasks.core.errors import StageError, TidegateError, disk_full
@@ -137,13 +139,17 @@ def end_with_parent() -> None:
     """End with the parent, however it dies.
 
     `tidegate` holds the other end of a pipe open: when that closes, this process group goes. A killed `dvc repro` would
-    leave its stage at work; that it is gone shows by another parent.
+    leave its stage at work, and between the two may stand a shell that outlives it: DVC is the nearest process above
+    that was not started with DVC's own variable.
     """
     pipe = os.environ.pop(PARENT_PIPE, None)
     if pipe is not None:
         threading.Thread(target=_watch_pipe, args=(int(pipe),), daemon=True).start()
     elif DVC_STAGE in os.environ:
-        threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
+        above = psutil.Process().parents()
+        dvc = next((process for process in above if not _under_dvc(process)), None)
+        if dvc is not None:
+            threading.Thread(target=_watch, args=(dvc,), daemon=True).start()
 
 
 def _watch_pipe(descriptor: int) -> None:
@@ -151,9 +157,17 @@ def _watch_pipe(descriptor: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _watch_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_POLL)
+def _under_dvc(process: psutil.Process) -> bool:
+    try:
+        return DVC_STAGE in process.environ()
+    except psutil.Error:  # gone, or another user's
+        return False
+
+
+def _watch(dvc: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        while dvc.is_running() and dvc.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(PARENT_POLL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,9 +1,11 @@
 import os
+import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tasks.core import stage as entry
@@ -136,3 +138,24 @@ def test_a_process_group_ends_with_its_parent(tmp_path):
     while Path(f"/proc/{grandchild}/cmdline").exists() and Path(f"/proc/{grandchild}/cmdline").read_bytes():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("command", ["{}", "{}; true"], ids=["a shell that becomes the stage", "a shell that stays"])
+def test_a_stage_ends_with_a_killed_dvc(tmp_path, command):
+    """DVC starts a stage by the user's shell, which may outlive DVC and stay the stage's parent."""
+    stage = (
+        "import os, time; from tasks.core.stage import end_with_parent; end_with_parent();"
+        f"open(r'{tmp_path}/pid', 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    command = command.format(shlex.join([sys.executable, "-c", stage]))
+    start = (
+        f"import os, subprocess; subprocess.run(['/bin/sh', '-c', {command!r}], env={{**os.environ, 'DVC_STAGE': 'x'}})"
+    )
+    dvc = subprocess.Popen([sys.executable, "-c", start])
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert dvc.poll() is None
+        time.sleep(0.02)
+    stage_process = psutil.Process(int((tmp_path / "pid").read_text()))
+    dvc.kill()
+    dvc.wait()
+    stage_process.wait(10)
