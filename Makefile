@@ -10,7 +10,7 @@ run: $(VENV)/.ready  ## take every line from its sources to a release
 	@tidegate run
 
 test: $(VENV)/.ready  ## the fast tests
-	@python -m pytest -m "not outcome"
+	@python -m pytest -m "not outcome" -n auto --dist loadgroup
 
 test-outcome: $(VENV)/.ready  ## what a real `make run` left: accuracy, verdicts, release
 	@python -m pytest -m outcome

@@ -1,7 +1,11 @@
 """What the tests share: a project in a folder of its own, a tiny encoder made on the spot, small tables."""
 
-import hashlib
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is loaded: workers that share the cores must not each take all
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +24,17 @@ ROOT = Path(__file__).parent.parent
 GOOD = ["great", "lovely", "moving", "funny", "brilliant", "warm"]
 BAD = ["dull", "awful", "tedious", "bland", "clumsy", "cold"]
 NOUNS = ["film", "story", "cast", "ending", "script", "music", "scene", "director"]
+
+
+DEAR = ("lines", "released")
+"""Fixtures that take a minute: all tests that read one run in the same worker, so that it is made once."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if dear := next((name for name in DEAR if name in item.fixturenames), None):
+            item.add_marker(pytest.mark.xdist_group(dear))
 
 
 @pytest.fixture

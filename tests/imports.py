@@ -10,8 +10,11 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 KINDS = ["classify"]
-PLUMBING = {"pydantic", "pydantic-core", "pyyaml", "tqdm", "filelock", "tenacity", "httpx", "huggingface-hub", "fsspec"}
-"""Packages that read settings, show progress, lock or fetch: no output depends on their version."""
+PLUMBING = {
+    "pydantic", "pydantic-core", "pyyaml", "tqdm", "filelock", "tenacity", "httpx", "huggingface-hub", "fsspec",
+    "psutil",
+}  # fmt: skip
+"""Packages that read settings, show progress, lock, fetch or watch processes: no output depends on their version."""
 RUNTIME = {"onnxruntime-gpu": "onnxruntime"}
 UNSEEN = {
     "train": ["transformers", "tokenizers", "safetensors", "tensorboard"],
