@@ -208,7 +208,7 @@ def show(report: Figures) -> None:
     for name in ("quality_gate", "release_gate", "shipped"):
         if any(name in one for one in seeds.values()):
             table.add_row(name, "", "", "", *(one.get(name, "") for one in seeds.values()))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
     for sentence in sentences(report):
         print(sentence)
 
