@@ -1,16 +1,16 @@
-"""Stage export: the checkpoint as ONNX variants that answer with calibrated probabilities, logits and an embedding."""
+"""Stage export: the checkpoint as ONNX variants, each with a calibration of its own in its graph."""
 
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
 from tasks import verdict
-from tasks.core.files import atomic, read_json, write_json
+from tasks.core.files import atomic, write_json
 from tasks.core.line import Line
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
@@ -19,6 +19,8 @@ from tasks.kinds import load
 if TYPE_CHECKING:
     import onnx
     import torch
+
+    Tensors = Mapping[str, torch.Tensor]
 
 log = logging.getLogger("tidegate")
 
@@ -43,45 +45,75 @@ class ExportSettings(Settings, block="export"):
 
 
 def export(line: Line, settings: ExportSettings, out: Path) -> None:
-    """Write variants/<variant>.onnx and signature.json. Raises RejectedError when the quality gate rejects."""
+    """Write variants/<variant>.onnx, signature.json, and calibration.json with the calibration of each variant.
+
+    fp32 answers as the torch model does and takes over its calibration. Quantising changes the logits, so int8 has
+    another, fitted on its own answers to split/validation.parquet. Raises RejectedError when the quality gate rejects.
+    """
     verdict.require(line.file("quality_gate", "verdict.json"))
     kind = load(line.kind, "export")
-    module, facts = kind.wrap(line.folder / "train", read_json(line.file("evaluate", "calibration.json")))
-    model = to_onnx(module, kind.OUTPUTS, settings.opset)
+    module, facts = kind.wrap(line.folder / "train")
+    model = to_onnx(module, _example(), kind.CORE, settings.opset)
+    signature = {
+        "schema_version": SCHEMA, "kind": line.kind, "inputs": list(INPUTS), "outputs": list(kind.OUTPUTS),
+        "opset": settings.opset, "variants": {}, **facts,
+    }  # fmt: skip
+    calibrations = {}
     (out / "variants").mkdir()
     for variant in settings.variants:
         path = out / "variants" / f"{variant}.onnx"
         with atomic(path) as temporary:
             _WRITERS[variant](model, temporary)
-        log.info("%s: %.1f MB", variant, path.stat().st_size / 1e6)
-    sizes = {
-        name: {"file": f"{name}.onnx", "size": (out / "variants" / f"{name}.onnx").stat().st_size}
-        for name in settings.variants
-    }
-    signature = {
-        "schema_version": SCHEMA, "kind": line.kind, "inputs": list(INPUTS), "outputs": list(kind.OUTPUTS),
-        "opset": settings.opset, "variants": sizes, **facts,
-    }  # fmt: skip
+            calibrations[variant] = kind.calibration_of(variant, line, temporary, signature)
+            head = to_onnx(kind.calibrator(calibrations[variant]), kind.example(facts), kind.HEAD, settings.opset)
+            _write(attach(temporary, head), temporary)
+        signature["variants"][variant] = {"file": path.name, "size": path.stat().st_size}
+        log.info("%s: %.1f MB, %s", variant, path.stat().st_size / 1e6, calibrations[variant]["method"])
     write_json(out / "signature.json", signature)
+    write_json(out / "calibration.json", calibrations)
 
 
-def to_onnx(module: "torch.nn.Module", outputs: Sequence[str], opset: int) -> "onnx.ModelProto":
-    """Export a module of (input_ids, attention_mask), rows and length free; nothing in it tells where it was made."""
+def _example() -> "Tensors":
+    """Two rows of different length: a batch of one would be taken for a constant."""
     import torch
 
-    # two rows of different length: a batch of one would be taken for a constant
-    ids = torch.ones((2, 8), dtype=torch.int64)
-    mask = torch.tensor([[1] * 8, [1] * 5 + [0] * 3])
-    axes = {0: "rows", 1: "length"}
+    return {
+        "input_ids": torch.ones((2, 8), dtype=torch.int64),
+        "attention_mask": torch.tensor([[1] * 8, [1] * 5 + [0] * 3]),
+    }
+
+
+def to_onnx(module: "torch.nn.Module", example: "Tensors", outputs: Sequence[str], opset: int) -> "onnx.ModelProto":
+    """Export a module of the named inputs, rows and length free; nothing in it tells where it was made."""
+    import torch
+
+    free = ({0: "rows", 1: "length"} if name in INPUTS else {0: "rows"} for name in example)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)  # it misses torchvision, we do not
         program = torch.onnx.export(
-            module, (ids, mask), dynamo=True, dynamic_shapes=(axes, axes), external_data=False, verbose=False,
-            input_names=list(INPUTS), output_names=list(outputs), opset_version=opset,
+            module, tuple(example.values()), dynamo=True, dynamic_shapes=tuple(free), external_data=False,
+            verbose=False, input_names=list(example), output_names=list(outputs), opset_version=opset,
         )  # fmt: skip
     assert program is not None  # noqa: S101 - only without dynamo
     return _stripped(program.model)
+
+
+def attach(core: Path, head: "onnx.ModelProto") -> "onnx.ModelProto":
+    """The graph in the file `core` with `head` behind it: outputs are the head's, then the core's own.
+
+    The head's inputs are outputs of the core, by name.
+    """
+    import onnx
+    from onnx.compose import add_prefix
+
+    whole, head = onnx.load(core), add_prefix(head, "head.", rename_inputs=False, rename_outputs=False)
+    whole.graph.node.extend(head.graph.node)
+    whole.graph.initializer.extend(head.graph.initializer)
+    outputs = [*head.graph.output, *whole.graph.output]
+    del whole.graph.output[:]
+    whole.graph.output.extend(outputs)
+    return whole
 
 
 def _stripped(model: Any) -> "onnx.ModelProto":
@@ -104,7 +136,7 @@ def _stripped(model: Any) -> "onnx.ModelProto":
     return proto
 
 
-def _write_fp32(model: "onnx.ModelProto", path: Path) -> None:
+def _write(model: "onnx.ModelProto", path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
@@ -117,7 +149,7 @@ def _write_int8(model: "onnx.ModelProto", path: Path) -> None:
     quantize_dynamic(model, os.fspath(path), per_channel=True, weight_type=QuantType.QInt8)
 
 
-_WRITERS = {"fp32": _write_fp32, "int8": _write_int8}
+_WRITERS = {"fp32": _write, "int8": _write_int8}
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ EVIDENCE = {
     "validate": ["verdict.json"],
     "label": ["report.json"],
     "split": ["report.json"],
-    "evaluate": ["metrics.json", "calibration.json", "confusion.png", "reliability.png"],
+    "evaluate": ["metrics.json", "confusion.png", "reliability.png"],
     "quality_gate": ["verdict.json", "gate.html"],
+    "export": ["calibration.json"],
     "release_gate": ["verdict.json", "gate.html"],
 }
 WARMUP = 8  # requests

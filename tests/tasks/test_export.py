@@ -20,6 +20,7 @@ from tasks.core.files import read_json, read_parquet, write_json
 from tasks.core.line import Line
 from tasks.core.settings import parse
 from tasks.export import ExportSettings, export
+from tasks.inference import Model, read_signature
 from tasks.kinds.classify.checkpoint import Checkpoint
 from tasks.kinds.classify.export import calibrator, wrap
 
@@ -145,4 +146,20 @@ def test_int8_alone_is_refused_and_fp32_alone_is_not():
 def test_a_checkpoint_that_is_none_is_named(tmp_path):
     write_json(tmp_path / "config.json", {})
     with pytest.raises(StageError, match=r"holds no readable checkpoint .*Run the train stage again"):
-        wrap(tmp_path, {"method": "temperature", "temperature": 1})
+        wrap(tmp_path)
+
+
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
+def test_each_variant_carries_the_calibration_that_suits_its_own_logits(released, variant):
+    folder = released / "data/sentiment"
+    calibrated = read_json(folder / "export/calibration.json")[variant]
+    rows = read_parquet(folder / "split/validation.parquet")
+    signature = read_signature(folder / "export/signature.json")
+    model = Model.open(folder / "export/variants", folder / "train/tokenizer.json", signature, variant)
+    outputs = model.run(rows["text"].tolist(), ["logits", "probabilities"])
+    expected = calibration.apply(calibrated, outputs["logits"])
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-4)
+    if variant == "int8":
+        actual = rows["label"].map(made.LABELS.index).to_numpy()
+        assert calibration.fit(outputs["logits"], actual, calibrated["method"])[0] == pytest.approx(calibrated)
+        assert calibrated != read_json(folder / "evaluate/calibration.json")

@@ -31,7 +31,7 @@ def test_what_a_release_holds(bundle):
         "reference/rows.parquet", "reference/fp32.parquet", "reference/int8.parquet",
         "evidence/confusion.png", "evidence/reliability.png", "evidence/ingest_provenance.json",
         "evidence/validate_verdict.json", "evidence/label_report.json", "evidence/split_report.json",
-        "evidence/evaluate_metrics.json", "evidence/evaluate_calibration.json", "evidence/quality_gate_verdict.json",
+        "evidence/evaluate_metrics.json", "evidence/export_calibration.json", "evidence/quality_gate_verdict.json",
         "evidence/quality_gate_gate.html", "evidence/release_gate_verdict.json", "evidence/release_gate_gate.html",
     }  # fmt: skip
     assert set(load_release(bundle).files) == files - {"manifest.json"}

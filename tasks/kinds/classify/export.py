@@ -1,4 +1,4 @@
-"""A classifier as one torch module: token ids in; calibrated probabilities, logits and an embedding out."""
+"""A classifier to export: token ids in, logits and an embedding out; and behind it a calibration, probabilities out."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -8,29 +8,35 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tasks import calibration
 from tasks.core.errors import StageError
+from tasks.core.files import read_json, read_parquet
+from tasks.core.line import Line
+from tasks.inference import Model, Signature, open_session, read_tokenizer
 
-OUTPUTS = ("probabilities", "logits", "embedding")
+CORE = ("logits", "embedding")
+HEAD = ("probabilities",)
+OUTPUTS = HEAD + CORE
 
 
 class Classifier(nn.Module):
-    """`(input_ids, attention_mask)`, int64 [rows, length] each, to OUTPUTS, float32.
+    """`(input_ids, attention_mask)`, int64 [rows, length] each, to CORE, float32.
 
-    probabilities [rows, classes], calibrated; logits [rows, classes], not calibrated; embedding [rows, width], the mean
-    of the last hidden states of real tokens, of length 1.
+    logits [rows, classes], not calibrated; embedding [rows, width], the mean of the last hidden states of real tokens,
+    of length 1.
     """
 
-    def __init__(self, model: Any, calibrate: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model, self.calibrate = model, calibrate
+        self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The three outputs."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Both outputs."""
         answer = self.model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
         hidden = answer.hidden_states[-1]
         real = attention_mask.unsqueeze(-1).to(hidden.dtype)
         mean = (hidden * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
-        return self.calibrate(answer.logits), answer.logits, nn.functional.normalize(mean, dim=-1)
+        return answer.logits, nn.functional.normalize(mean, dim=-1)
 
 
 class Scaled(nn.Module):
@@ -75,15 +81,15 @@ class Isotonic(nn.Module):
         return curves / curves.sum(dim=-1, keepdim=True)
 
 
-def calibrator(calibration: Mapping[str, Any]) -> nn.Module:
+def calibrator(fitted: Mapping[str, Any]) -> nn.Module:
     """The module that does what `tasks.calibration.apply` does. Raises StageError on an unknown method."""
-    match calibration["method"]:
+    match fitted["method"]:
         case "temperature":
-            return Scaled(1 / calibration["temperature"])
+            return Scaled(1 / fitted["temperature"])
         case "vector":
-            return Scaled(calibration["weights"], calibration["bias"])
+            return Scaled(fitted["weights"], fitted["bias"])
         case "isotonic":
-            return Isotonic(calibration["knots"])
+            return Isotonic(fitted["knots"])
         case method:
             raise StageError(
                 f"Calibration method {method!r} cannot be exported; temperature, vector and isotonic can. "
@@ -91,7 +97,30 @@ def calibrator(calibration: Mapping[str, Any]) -> nn.Module:
             )
 
 
-def wrap(checkpoint: Path, calibration: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+def example(facts: Mapping[str, Any]) -> dict[str, Tensor]:
+    """What a calibrator is exported with: the logits of two rows."""
+    return {"logits": torch.zeros((2, len(facts["labels"])))}
+
+
+def calibration_of(variant: str, line: Line, core: Path, signature: Mapping[str, Any]) -> dict[str, Any]:
+    """The calibration of a variant whose graph without one is the file `core`.
+
+    That of evaluate for fp32; for others the same method, fitted on what the graph itself says of the validation rows.
+    """
+    known: dict[str, Any] = read_json(line.file("evaluate", "calibration.json"))
+    if variant == "fp32":
+        return known
+    rows = read_parquet(line.file("split", "validation.parquet"), ["text", "label"])
+    told = Signature.model_validate(signature)
+    model = Model(
+        told, variant, open_session(core), read_tokenizer(line.file("train", "tokenizer.json"), told.max_length)
+    )
+    logits = model.run(rows["text"].tolist(), ["logits"])["logits"]
+    actual = rows["label"].map(told.labels.index).to_numpy()
+    return calibration.fit(logits, actual, known["method"])[0]
+
+
+def wrap(checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The module to export for a checkpoint, and what its signature says of it: labels, max_length and pad_id.
 
     Attention is exported in its plain form: onnxruntime quantises and runs it faster than the fused operator.
@@ -113,7 +142,7 @@ def wrap(checkpoint: Path, calibration: Mapping[str, Any]) -> tuple[nn.Module, d
         "max_length": min(tokenizer.model_max_length, model.config.max_position_embeddings),
         "pad_id": tokenizer.pad_token_id or 0,
     }
-    return Classifier(model, calibrator(calibration)).eval(), facts
+    return Classifier(model).eval(), facts
 
 
 def _steps(values: list[float]) -> list[float]:
