@@ -2,7 +2,7 @@
 
     python benchmarks/recipes.py sentiment                # the default line over 5 seeds, to the release gate
     python benchmarks/recipes.py sst2                     # SST-2 of GLUE, judged on its dev sentences
-    python benchmarks/recipes.py imdb --max-length 256    # IMDB reviews, judged on the official test side
+    python benchmarks/recipes.py imdb --set max_length=256 --set epochs=1    # IMDB reviews, the official test side
 
 Figures of finished seeds are kept in .tidegate/benchmarks/figures.json by params, code and data: a rerun is cheap, and
 one that was interrupted goes on, in the middle of a training too. sst2 and imdb are read from the folder that
@@ -18,8 +18,10 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import corpora
+import yaml
 from corpora import Corpus
 from project import KEPT, ROOT, Figures, code, measured, remember
 from rich.console import Console
@@ -31,6 +33,7 @@ from tasks.core.line import Line
 from tasks.core.quiet import silence
 from tasks.core.settings import line_params, parse, read_params
 from tasks.text import TextSettings
+from tasks.train import TrainSettings
 
 STAGES = ("train", "evaluate", "quality_gate", "export", "release_gate")
 GOALS = {  # metric: (goal, where it comes from)
@@ -69,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
         recipe = recipes.add_parser(name)
         recipe.add_argument("--seeds", type=int, default=seeds, help=f"trainings, each with its seed ({seeds})")
         recipe.add_argument("--seed", type=int, default=0, help="the first of these seeds (0)")
-        recipe.add_argument("--epochs", type=int, help="instead of params.yaml's")
-        recipe.add_argument("--max-length", type=int, help="tokens, instead of params.yaml's")
+        recipe.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", type=setting,
+                            help="another value for a setting of train, such as epochs=1; may be given again")  # fmt: skip
         recipe.add_argument("--rows", type=int, help="train on so many rows only: a proof that all works, no result")
         recipe.add_argument("--test-rows", type=int, help="judge on a seeded sample of so many rows")
         recipe.add_argument("--bert-base-steps", type=int, default=0 if name == "sentiment" else 5,
@@ -105,14 +108,21 @@ def run(arguments: argparse.Namespace, data: Path) -> Figures:
 
 def changed(params: Figures, arguments: argparse.Namespace) -> Figures:
     """The default recipe with the command line's words; a proof on a few rows must pass the quality gate."""
-    given = {"epochs": arguments.epochs, "max_length": arguments.max_length}
-    params = with_train(params, **{key: value for key, value in given.items() if value is not None})
+    params = with_train(params, **dict(arguments.set))
     if arguments.rows and "quality_gate" in params:
         params["quality_gate"] = {"checks": [{"metric": "accuracy", "min": 0.0}]}
     return params
 
 
-def with_train(params: Figures, **values: int) -> Figures:
+def setting(text: str) -> tuple[str, Any]:
+    """`key=value` of the command line, the value as YAML has it."""
+    key, _, value = text.partition("=")
+    if key not in TrainSettings.model_fields or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE of train: {', '.join(TrainSettings.model_fields)}")
+    return key, yaml.safe_load(value)
+
+
+def with_train(params: Figures, **values: Any) -> Figures:
     """The params with other values in their block `train`."""
     return {**params, "train": {**params["train"], **values}}
 
