@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         recipe.add_argument("--seeds", type=int, default=seeds, help=f"trainings, each with its seed ({seeds})")
         recipe.add_argument("--seed", type=int, default=0, help="the first of these seeds (0)")
         recipe.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", type=setting,
-                            help="another value for a setting of train, such as epochs=1; may be given again")  # fmt: skip
+                            help="another value for a setting of train; repeatable")  # fmt: skip
         recipe.add_argument("--rows", type=int, help="train on so many rows only: a proof that all works, no result")
         recipe.add_argument("--test-rows", type=int, help="judge on a seeded sample of so many rows")
         recipe.add_argument("--bert-base-steps", type=int, default=0 if name == "sentiment" else 5,
