@@ -45,6 +45,7 @@ def line(encoder: dict, rows: int = 120, calibrated: dict | None = None, name: s
     made.file("quality_gate", "gate.html").write_text("<html><body>gate</body></html>")
     write_json(made.file("ingest", "provenance.json"), {"batches": [{"uri": "made", "rows": 3 * rows}]})
     write_json(made.file("label", "report.json"), {"rows": 3 * rows, "alpha": 0.71})
+    (made.folder / "behaviour.yaml").write_text("[]\n")
     write_json(made.file("split", "report.json"), {"rows": {"train": rows, "validation": rows, "test": rows}})
     return made
 
