@@ -205,7 +205,8 @@ def slots(template: str) -> list[str]:
 def worst_examples(frame: "pd.DataFrame", most: int = 5) -> dict[str, list[dict[str, Any]]]:
     """Up to `most` failing rows of evaluate/behaviour.parquet for each test that has any, by the test's name.
 
-    First those whose probability says so most plainly: the lowest of the expected label, or the greatest move.
+    First those whose probability says so most plainly: the lowest of the expected label, or the greatest move. What is
+    not there (`original` and `before` of a `minimum` test) is None.
     """
     failing = frame[~frame["passed"]]
     moved = (failing["after"] - failing["before"]).abs().fillna(1 - failing["after"])
@@ -213,12 +214,12 @@ def worst_examples(frame: "pd.DataFrame", most: int = 5) -> dict[str, list[dict[
     shown = order.drop_duplicates(["test", "text"]).drop(columns="moved").groupby("test").head(most)
     examples: dict[str, list[dict[str, Any]]] = {str(test): [] for test in shown["test"]}
     for row in shown.to_dict("records"):
-        examples[row["test"]].append({str(column): value for column, value in row.items()})
+        examples[row["test"]].append({str(name): None if value != value else value for name, value in row.items()})
     return examples
 
 
 def overview(metrics: Mapping[str, Any], frame: "pd.DataFrame", most: int = 5) -> list[dict[str, Any]]:
-    """A row per test for templates/behaviour.html.j2, from metrics.json and behaviour.parquet.
+    """A row per test for templates/behaviour.html.j2, from metrics.json and behaviour.parquet; the worst first.
 
     `name`, `kind`, `cases`, `failed`, `rate`, `low`, `high`, and `examples` as `worst_examples` gives them.
     """
@@ -228,7 +229,7 @@ def overview(metrics: Mapping[str, Any], frame: "pd.DataFrame", most: int = 5) -
         *((name, part["kind"], part, "failed", "fail_rate") for name, part in behaviour.items()),
         *((name, "fairness", part, "flipped", "flip_rate") for name, part in metrics.get("fairness", {}).items()),
     ]
-    return [
+    rows = [
         {
             "name": name, "kind": kind, "cases": part["cases"], "failed": part[failed],
             "rate": part[rate], "low": part[f"{rate}_low"], "high": part[f"{rate}_high"],
@@ -236,3 +237,4 @@ def overview(metrics: Mapping[str, Any], frame: "pd.DataFrame", most: int = 5) -
         }
         for name, kind, part, failed, rate in parts
     ]  # fmt: skip
+    return sorted(rows, key=lambda row: (-row["rate"], row["name"]))
