@@ -48,9 +48,11 @@ def init(
 @app.command()
 def check() -> None:
     """Validate params.yaml and what it names: all errors of all lines at once. Runs nothing."""
-    from flows.settings import load
+    from flows.settings import load, load_behaviour
 
-    for name, settings in load().items():
+    lines = load()
+    load_behaviour(lines)
+    for name, settings in lines.items():
         typer.echo(f"{name}: {settings.kind}, {len(settings.sources)} source(s): all settings are valid")
 
 

@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from tasks import behaviour
 from tasks.core.errors import SettingsError
+from tasks.core.line import Line
 from tasks.core.settings import explain, line_params, read_params
 from tasks.evaluate import EvaluateSettings
 from tasks.export import ExportSettings
@@ -56,3 +58,16 @@ def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
     if problems:
         raise SettingsError("params.yaml has errors:\n" + "\n".join(f"- {problem}" for problem in problems))
     return {name: settings[name] for name in lines or settings}
+
+
+def load_behaviour(lines: dict[str, LineSettings]) -> dict[str, behaviour.Suite]:
+    """The behaviour tests of some lines, by name. Raises SettingsError that lists all errors of all their files."""
+    suites, problems = {}, []
+    for name, settings in lines.items():
+        try:
+            suites[name] = behaviour.load(Line(name).folder / "behaviour.yaml", settings.label.labels)
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return suites

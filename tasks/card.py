@@ -54,6 +54,8 @@ def markdown(facts: Facts, image: Callable[[str], str] = "evidence/{}.png".forma
         "classes": _classes(facts.metrics),
         "figures": figures(facts.metrics),
         "slices": _slices(facts.metrics),
+        "behaviour": _behaviour(facts.metrics),
+        "fairness": _fairness(facts.metrics),
         "variants": _variants(facts),
         "recipe": _pairs(facts.params.get("train")),
         "gates": {name: checks(verdict.checks) for name, verdict in facts.verdicts.items()},
@@ -153,6 +155,29 @@ def _slices(metrics: Mapping[str, Any]) -> Table:
         for name, scores in group.items()
     ]
     return Table(("by", "slice", "rows", "accuracy", "F1 macro", "95% interval of accuracy"), rows[:MOST_ROWS])
+
+
+def _behaviour(metrics: Mapping[str, Any]) -> Table:
+    rows = [
+        (name, number(part.get("kind")), *(number(part.get(c)) for c in ("cases", "failed")), *_rate(part, "fail_rate"))
+        for name, part in metrics.get("behaviour", {}).items()
+        if name != "kinds"
+    ]
+    return Table(("test", "kind", "cases", "failed", "share", "95% interval"), rows[:MOST_ROWS])
+
+
+def _fairness(metrics: Mapping[str, Any]) -> Table:
+    columns = ("cases", "flipped")
+    rows = [
+        (name, *(number(part.get(c)) for c in columns), *_rate(part, "flip_rate"), number(part.get("gap_mean")))
+        for name, part in metrics.get("fairness", {}).items()
+    ]
+    head = ("group", "sentences", "label flips", "share", "95% interval", "mean probability gap")
+    return Table(head, rows[:MOST_ROWS])
+
+
+def _rate(part: Mapping[str, Any], name: str) -> tuple[str, str]:
+    return number(part.get(name)), _interval(part, name)
 
 
 def _variants(facts: Facts) -> Table:

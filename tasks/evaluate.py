@@ -28,6 +28,8 @@ class EvaluateSettings(Settings, block="evaluate"):
         (10, 25), max_length=20, description="Where one length slice ends and the next begins, rising."
     )
 
+    cases: int = Field(60, ge=1, le=10_000, description="Most cases of one behaviour test; more are drawn by the seed.")
+
     @field_validator("length_edges")
     @classmethod
     def _rising(cls, edges: tuple[int, ...]) -> tuple[int, ...]:
@@ -39,8 +41,9 @@ class EvaluateSettings(Settings, block="evaluate"):
 def evaluate(line: Line, settings: EvaluateSettings, out: Path) -> None:
     """Measure train's checkpoint on split/test.parquet, with a calibration fitted on split/validation.parquet.
 
-    Writes metrics.json, calibration.json, predictions.parquet (test rows), and the plots confusion.csv,
-    reliability.csv, confusion.png and reliability.png.
+    Runs the behaviour tests of data/<line>/behaviour.yaml as well. Writes metrics.json, calibration.json,
+    predictions.parquet (test rows), validation.parquet (the same of the validation rows), behaviour.parquet (a row per
+    case), and the plots confusion.csv, reliability.csv, confusion.png and reliability.png.
     """
     load(line.kind, "metrics").evaluate(line, settings, out)
 

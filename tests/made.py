@@ -45,6 +45,7 @@ def line(encoder: dict, rows: int = 120, calibrated: dict | None = None, name: s
     made.file("quality_gate", "gate.html").write_text("<html><body>gate</body></html>")
     write_json(made.file("ingest", "provenance.json"), {"batches": [{"uri": "made", "rows": 3 * rows}]})
     write_json(made.file("label", "report.json"), {"rows": 3 * rows, "alpha": 0.71})
+    (made.folder / "behaviour.yaml").write_text("[]\n")
     write_json(made.file("split", "report.json"), {"rows": {"train": rows, "validation": rows, "test": rows}})
     return made
 
@@ -121,6 +122,10 @@ def evaluated(made: Line, model: Checkpoint, test: pd.DataFrame, calibrated: dic
         "calibration": {"method": "temperature", "ece_debiased": 0.01, "band_high": 0.02, "inside_band": True},
         "per_class": {label: {"precision": 0.9, "recall": 0.9, "f1": 0.9, "rows": 60} for label in LABELS},
     }
+    rates = {"rate": 0.1, "rate_low": 0.05, "rate_high": 0.2}
+    failed = {"kind": "minimum", "cases": 50, "failed": 5, **{f"fail_{name}": value for name, value in rates.items()}}
+    flipped = {"cases": 40, "flipped": 4, "gap_mean": 0.03, **{f"flip_{name}": value for name, value in rates.items()}}
+    metrics |= {"behaviour": {"negation": failed, "kinds": {"minimum": failed}}, "fairness": {"age": flipped}}
     write_json(made.file("evaluate", "metrics.json"), metrics)
     for plot in ("confusion", "reliability"):
         made.file("evaluate", f"{plot}.png").write_bytes(png(Figure(figsize=(1, 1))))

@@ -26,7 +26,9 @@ def test_deps_name_the_modules_that_a_stage_imports(stage):
 def test_deps_name_the_templates_that_a_stage_renders(stage):
     source = "".join((ROOT / file).read_text() for file in own_files(stage) if file.endswith(".py"))
     used = set(re.findall(r'render\(\s*"([^"]+)"', source))
-    while bases := {base for name in used for base in re.findall(r'extends "([^"]+)"', template(name))} - used:
+    while (
+        bases := {base for name in used for base in re.findall(r'(?:extends|include) "([^"]+)"', template(name))} - used
+    ):
         used |= bases
     stated = {dep.removeprefix("tasks/templates/") for dep in entry(stage)["deps"] if "templates" in dep}
     assert stated == used
@@ -61,7 +63,7 @@ def test_params_name_the_blocks_that_a_body_takes(stage):
 
 
 def test_stages_read_only_files_that_earlier_stages_write():
-    written = {"data/${key}/inbox", "data/${key}/expectations.yaml"}
+    written = {f"data/${{key}}/{name}" for name in ("inbox", "expectations.yaml", "behaviour.yaml")}
     for stage in stages():
         read = {dep for dep in entry(stage)["deps"] if dep.startswith("data/")}
         assert read <= written

@@ -34,6 +34,16 @@ def lookup(host, *rest, _ask=socket.getaddrinfo, **more):
 socket.getaddrinfo = lookup
 '''
 
+BEHAVIOUR = """
+lexicons:
+  noun: [film, story, cast]
+tests:
+  - {name: praise, kind: minimum, expect: positive, templates: ["the {noun} was great and the {noun} is lovely"]}
+  - {name: points, kind: invariance, test_rows: 20, perturb: [punctuation]}
+  - {name: blame, kind: direction, label: positive, moves: down, test_rows: 20, append: [and the cast was awful]}
+  - {name: nouns, kind: fairness, swap: noun, templates: ["the {noun} was dull and the {noun} is cold"]}
+"""
+
 
 def write_reviews(path, rows, seed=0):
     """A csv of made reviews: review_id, body, sentiment."""
@@ -74,6 +84,7 @@ def make_toy(folder, encoder, reviews):
     (folder / "params.yaml").write_text(yaml.safe_dump(toy_params(reviews, encoder)))
     (folder / "data" / "toy").mkdir(parents=True)
     (folder / "data" / "toy" / "expectations.yaml").write_text("[]\n")
+    (folder / "data" / "toy" / "behaviour.yaml").write_text(BEHAVIOUR)
     make_repository(folder)
 
 

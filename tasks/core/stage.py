@@ -127,6 +127,8 @@ def fingerprint(stage: str, line: Line) -> dict[str, str]:
 def _missing(dependency: Path, line: Line) -> str:
     if dependency == line.inbox:
         return f"{dependency} is missing: there is no data yet. Run `tidegate sync {line.name}`, or `dvc pull`."
+    if dependency.parent == line.folder and dependency.suffix == ".yaml":
+        return f"{dependency} is missing. It is written by hand, one for each line; `[]` is enough to begin with."
     return f"{dependency} is missing. Run `tidegate run {line.name}` or `dvc repro`, which make it, or `dvc pull`."
 
 

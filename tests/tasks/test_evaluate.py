@@ -9,16 +9,26 @@ import pytest
 from pydantic import ValidationError
 
 from tasks import calibration
-from tasks.core.errors import DataError, StageError
+from tasks.core.errors import DataError, SettingsError, StageError
 from tasks.core.files import read_json, read_parquet, sha256, write_parquet
 from tasks.core.line import Line
 from tasks.evaluate import EvaluateSettings, evaluate
 from tasks.rows import LABELED
 
 WRITES = {
-    "metrics.json", "calibration.json", "predictions.parquet",
+    "metrics.json", "calibration.json", "predictions.parquet", "validation.parquet", "behaviour.parquet",
     "confusion.csv", "reliability.csv", "confusion.png", "reliability.png",
 }  # fmt: skip
+
+BEHAVIOUR = """
+lexicons: {noun: [film, story, cast], kind: [great, lovely, warm], unkind: [dull, awful, cold]}
+tests:
+  - {name: kind_words, kind: minimum, expect: positive, templates: ["{kind} {noun} {kind} {kind}"]}
+  - {name: praise_of_blame, kind: minimum, expect: positive, templates: ["{unkind} {noun} {unkind} {unkind}"]}
+  - {name: ends, kind: invariance, test_rows: 30, perturb: [punctuation, casing]}
+  - {name: blame, kind: direction, label: positive, moves: down, test_rows: 30, append: ["{unkind} awful cold dull"]}
+  - {name: nouns, kind: fairness, swap: noun, templates: ["{kind} {noun} lovely warm"]}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +87,44 @@ def test_predictions_hold_the_rows_as_they_stood(line, workdir):
     confusion = pd.read_csv(workdir / "out" / "confusion.csv")
     assert (confusion["predicted"] == found["predicted"]).all()
     assert pd.read_csv(workdir / "out" / "reliability.csv")["rows"].sum() == 120
+
+
+def test_validation_rows_are_written_as_test_rows_are(line, workdir):
+    metrics = evaluated(line, workdir / "out")
+    found, test = (read_parquet(workdir / "out" / f"{name}.parquet") for name in ("validation", "predictions"))
+    assert found.dtypes.equals(test.dtypes)
+    assert found["id"].tolist() == read_parquet(line.file("split", "validation.parquet"))["id"].tolist()
+    assert (found["predicted"] == found["label"]).mean() == pytest.approx(metrics["validation"]["accuracy"])
+
+
+def test_a_file_without_behaviour_tests_measures_nothing(line, workdir):
+    metrics = evaluated(line, workdir / "out")
+    assert not {"behaviour", "fairness"} & set(metrics)
+    assert read_parquet(workdir / "out" / "behaviour.parquet").empty
+
+
+def test_behaviour_is_measured_with_the_checkpoint(line, workdir):
+    (line.folder / "behaviour.yaml").write_text(BEHAVIOUR)
+    metrics = evaluated(line, workdir / "out", cases=4)
+    found = metrics["behaviour"]
+    assert (found["kind_words"]["cases"], found["kind_words"]["failed"]) == (4, 0)
+    assert found["ends"]["cases"] == 30
+    assert found["blame"]["failed"] == 0
+    assert found["praise_of_blame"]["fail_rate"] == 1  # made to fail: unkind words are not praise
+    assert set(found["kinds"]) == {"minimum", "invariance", "direction"}
+    assert metrics["fairness"]["nouns"]["cases"] == 3
+    table = read_parquet(workdir / "out" / "behaviour.parquet")
+    assert len(table) == 4 + 4 + 30 + 30 + 3 * 2
+    test = read_parquet(line.file("split", "test.parquet")).set_index("id")["text"]
+    rows = table[table["test"] == "ends"]
+    assert rows["original"].tolist() == test[rows["template"]].tolist()
+    assert not table.loc[table["test"] == "praise_of_blame", "passed"].any()
+
+
+def test_a_behaviour_test_of_another_line_s_label_is_named(line, workdir):
+    (line.folder / "behaviour.yaml").write_text(BEHAVIOUR.replace("expect: positive", "expect: cheerful"))
+    with pytest.raises(SettingsError, match="expect is 'cheerful'; the line's labels are negative, positive"):
+        evaluated(line, workdir / "out")
 
 
 def test_the_same_input_gives_the_same_bytes(line, workdir):

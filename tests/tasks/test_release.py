@@ -15,7 +15,7 @@ from tasks.bundle import load_release, release_id, write_provenance
 from tasks.core.errors import RejectedError, StageError
 from tasks.core.files import read_json, read_parquet, sha256, write_json
 from tasks.core.line import Line
-from tasks.inference import Model
+from tasks.inference import Model, read_signature
 from tasks.release import ReleaseSettings, release
 from tasks.text import TextSettings
 from tasks.verdict import Check
@@ -186,10 +186,24 @@ def test_the_card_shows_what_the_stages_found(bundle):
         "quality gate",
         "release gate",
         "| epochs | 3 |",
+        "| negation | minimum | 50 | 5 | 0.1000 | 0.0500 to 0.2000 |",
+        "| age | 40 | 4 | 0.1000 | 0.0500 to 0.2000 | 0.0300 |",
     ):
         assert part in text
     for link in re.findall(r"!\[.*?\]\((.*?)\)", text):
         assert (bundle / link).is_file()
+
+
+def test_a_card_without_behaviour_tests_does_not_speak_of_them(bundle):
+    gate = verdict.Verdict.of("release_gate", [], admissible=[])
+    facts = card.Facts(
+        line="l", settings=ReleaseSettings(), signature=read_signature(bundle / "signature.json"), params={},
+        provenance={}, labels={}, split={}, metrics={"accuracy": 0.9}, verdicts={"release_gate": gate},
+    )  # fmt: skip
+    text = card.markdown(facts)
+    assert "0.9000" in text
+    assert "Behaviour" not in text
+    assert "Fairness" not in text
 
 
 def test_the_page_is_whole_and_escaped(bundle):

@@ -1,4 +1,4 @@
-"""Evaluation of a classifier: calibration fitted on validation; figures, slices and plots of the test rows."""
+"""Evaluation of a classifier: calibration fitted on validation; figures, slices, behaviour and plots of the test."""
 
 import math
 from itertools import pairwise
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks import calibration
+from tasks import calibration, cases
+from tasks.behaviour import Suite, load
 from tasks.core.errors import DataError
 from tasks.core.files import atomic, read_parquet, write_json, write_parquet
 from tasks.core.line import Line
-from tasks.kinds.classify import plots, scores
+from tasks.kinds.classify import behaviour, plots, scores
 from tasks.kinds.classify.checkpoint import Checkpoint
 from tasks.kinds.classify.scores import Floats, Indices
 from tasks.report import png
@@ -26,10 +27,11 @@ MOST_SOURCES = 50  # slices by source; the rows of smaller sources stand togethe
 
 
 def evaluate(line: Line, settings: "EvaluateSettings", out: Path) -> None:
-    """Read split/{validation,test}.parquet and train's checkpoint; write what the stage evaluate owes."""
+    """Read split/{validation,test}.parquet, behaviour.yaml and train's checkpoint; write what evaluate owes."""
     validation, test = (_rows(line.file("split", f"{side}.parquet")) for side in ("validation", "test"))
     model = Checkpoint(line.folder / "train")
     labels = model.labels
+    suite = load(line.folder / "behaviour.yaml", labels)
     known, actual = (_indices(frame, labels, side) for frame, side in ((validation, "validation"), (test, "test")))
     seen = model.logits(validation["text"].tolist(), settings.batch_size, "validation")
     logits = model.logits(test["text"].tolist(), settings.batch_size, "test")
@@ -48,9 +50,13 @@ def evaluate(line: Line, settings: "EvaluateSettings", out: Path) -> None:
     metrics["calibration"] = _calibration(fitted, losses, judged, actual, probabilities)
     metrics["validation"] = _validation(known, calibration.apply(fitted, seen))
     metrics["slices"] = slices(test, actual, predicted, len(labels), settings)
+    behaved = _behaviour(suite, test, probabilities, model, fitted, settings)
+    metrics |= behaviour.summary(behaved)
     write_json(out / "metrics.json", plain(metrics))
     write_json(out / "calibration.json", fitted)
-    _write_predictions(out / "predictions.parquet", test, predicted, logits, probabilities, labels)
+    behaviour.write(out / "behaviour.parquet", behaved)
+    _write_predictions(out / "predictions.parquet", test, logits, probabilities, labels)
+    _write_predictions(out / "validation.parquet", validation, seen, calibration.apply(fitted, seen), labels)
     _write_plots(out, counts, labels, judged, confidence)
     _write_tables(out, test["label"], np.array(labels, dtype=object)[predicted], judged)
 
@@ -189,6 +195,23 @@ def _validation(actual: Indices, probabilities: Floats) -> dict[str, Any]:
     }
 
 
+def _behaviour(
+    suite: Suite,
+    test: "pd.DataFrame",
+    probabilities: Floats,
+    model: Checkpoint,
+    fitted: dict[str, Any],
+    settings: "EvaluateSettings",
+) -> "pd.DataFrame":
+    drawn = cases.expand(suite, dict(zip(test["id"], test["text"], strict=True)), settings.cases, settings.seed)
+    known = dict(zip(test["text"], probabilities, strict=True))
+
+    def score(texts: list[str]) -> Floats:
+        return calibration.apply(fitted, model.logits(texts, settings.batch_size, "behaviour"))
+
+    return behaviour.judge(suite, drawn, model.labels, known, score)
+
+
 def plain(content: Any) -> Any:
     """Numbers as JSON has them: six decimals, null for NaN; mappings and lists are walked through."""
     if isinstance(content, dict):
@@ -202,14 +225,12 @@ def plain(content: Any) -> Any:
     return content
 
 
-def _write_predictions(
-    path: Path, test: "pd.DataFrame", predicted: Indices, logits: Any, probabilities: Floats, labels: list[str]
-) -> None:
+def _write_predictions(path: Path, rows: "pd.DataFrame", logits: Any, probabilities: Floats, labels: list[str]) -> None:
     import pyarrow as pa
 
     text, number, numbers = pa.string(), pa.float32(), pa.list_(pa.float32())
-    frame = test[["id", "split_key", "source", "label"]].assign(
-        predicted=np.array(labels, dtype=object)[predicted],
+    frame = rows[["id", "split_key", "source", "label"]].assign(
+        predicted=np.array(labels, dtype=object)[probabilities.argmax(axis=1)],
         confidence=probabilities.max(axis=1),
         logits=list(logits),
         probabilities=list(probabilities),

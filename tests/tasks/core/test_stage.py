@@ -94,6 +94,12 @@ def test_a_missing_dependency_says_how_to_get_it(project):
         entry.execute(toy, "a")
 
 
+def test_a_missing_file_that_a_line_brings_is_asked_for(project):
+    (project / "dvc.yaml").write_text(DAG.replace("in.txt", "behaviour.yaml"))
+    with pytest.raises(StageError, match=r"behaviour\.yaml is missing\. It is written by hand"):
+        entry.execute(toy, "a")
+
+
 def test_wrong_settings_and_unknown_lines(project):
     (project / "params.yaml").write_text("lines: {a: {toy: {time: 2}}}")
     with pytest.raises(SettingsError, match="did you mean 'times'"):

@@ -1,0 +1,30 @@
+import pytest
+import yaml
+from toy import BEHAVIOUR, toy_params
+
+from flows.settings import load, load_behaviour
+from tasks.core.errors import SettingsError
+
+
+@pytest.fixture
+def two_lines(workdir):
+    """The settings of the lines `one` and `two`, without their behaviour tests."""
+    block = toy_params("reviews.csv", {"kind": "folder", "path": "encoder", "sha256": "0" * 64})["lines"]["toy"]
+    (workdir / "params.yaml").write_text(yaml.safe_dump({"lines": {"one": block, "two": block}}))
+    for name in ("one", "two"):
+        (workdir / "data" / name).mkdir(parents=True)
+    return load()
+
+
+def test_behaviour_tests_are_read_for_each_line(two_lines, workdir):
+    (workdir / "data/one/behaviour.yaml").write_text(BEHAVIOUR)
+    (workdir / "data/two/behaviour.yaml").write_text("[]")
+    assert {name: len(suite.tests) for name, suite in load_behaviour(two_lines).items()} == {"one": 4, "two": 0}
+
+
+def test_errors_of_all_lines_are_said_at_once(two_lines, workdir):
+    (workdir / "data/one/behaviour.yaml").write_text(BEHAVIOUR.replace("label: positive", "label: cheerful"))
+    with pytest.raises(SettingsError) as error:
+        load_behaviour(two_lines)
+    assert "one/behaviour.yaml, test blame: label is 'cheerful'" in str(error.value)
+    assert "two/behaviour.yaml is missing" in str(error.value)
