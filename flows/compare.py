@@ -14,10 +14,8 @@ from tasks.bundle import load_release, release_id
 from tasks.compare import NAME, Release, compare, kept, read
 from tasks.comparison import METRICS, Comparison, Difference
 from tasks.core.errors import RejectedError
-from tasks.core.line import STATE, Line
+from tasks.core.line import Line
 
-ELSEWHERE = STATE / "comparisons"
-"""Comparisons of releases that are not in the store, and of those that have left it."""
 COLOURS = {"better": "green", "not worse": "green", "undecided": "yellow", "worse": "red"}
 
 
@@ -52,13 +50,13 @@ def folder(line: str, challenger: Release, champion_id: str) -> Path:
     stored = store.STORE / line / challenger.id
     if stored.exists() and stored.samefile(challenger.folder):
         return stored / "comparisons" / champion_id
-    return ELSEWHERE / line / f"{challenger.id}-{champion_id}"
+    return store.ELSEWHERE / line / f"{challenger.id}-{champion_id}"
 
 
 def earlier(line: str) -> dict[str, set[str]]:
     """The challengers that were compared before, by test set; comparisons of a release with itself do not count."""
     found = defaultdict(set)
-    paths = [*(store.STORE / line).glob(f"*/comparisons/*/{NAME}"), *(ELSEWHERE / line).glob(f"*/{NAME}")]
+    paths = [*(store.STORE / line).glob(f"*/comparisons/*/{NAME}"), *(store.ELSEWHERE / line).glob(f"*/{NAME}")]
     for comparison in filter(None, map(read, paths)):
         if comparison.challenger.id != comparison.champion.id:
             found[comparison.test_set].add(comparison.challenger.id)

@@ -29,7 +29,7 @@ from tasks.comparison import (
     sentence,
 )
 from tasks.core.errors import DataError, SettingsError
-from tasks.core.files import read_json, read_parquet, write_json, write_parquet, write_text
+from tasks.core.files import read_json, read_parquet, sha256, write_json, write_parquet, write_text
 from tasks.inference import Model
 from tasks.kinds import load
 
@@ -119,6 +119,7 @@ def compare(
     table = kind.answered(rows, challenger.model(), champion.model())
     name = digest(test)
     content = {
+        "code": code(),
         "line": challenger.manifest.line,
         "challenger": challenger.side,
         "champion": champion.side,
@@ -138,10 +139,10 @@ def compare(
 
 
 def kept(out: Path, challenger: Release, champion: Release, settings: CompareSettings) -> Comparison | None:
-    """The comparison that `out` holds, where it is of these releases and settings; None where it must be computed."""
+    """The comparison that `out` holds, where this program made it of these releases with these settings; else None."""
     found = read(out / NAME)
-    wanted = (challenger.side, champion.side, settings)
-    same = found is not None and (found.challenger, found.champion, found.settings) == wanted
+    wanted = (code(), challenger.side, champion.side, settings)
+    same = found is not None and (found.code, found.challenger, found.champion, found.settings) == wanted
     return found if same and (out / "compare.html").exists() else None
 
 
@@ -152,6 +153,11 @@ def read(path: Path) -> Comparison | None:
     except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, ValidationError):
         return None
     return found if found.schema_version == SCHEMA else None
+
+
+def code() -> str:
+    """Names the modules and templates that a comparison may depend on: 12 hex of the sha256 of tasks/."""
+    return sha256(Path(__file__).parent)[:12]
 
 
 def refuse(challenger: Release, champion: Release) -> None:

@@ -94,6 +94,8 @@ class Comparison(_Record):
     """comparison.json."""
 
     schema_version: int = SCHEMA
+    code: str
+    """Names the program that computed it: another one computes it again."""
     line: str
     challenger: Side
     champion: Side

@@ -78,7 +78,7 @@ def _scorer(metric: str, labels: int, actual: Indices, predicted: Indices) -> Ca
         hits, real, said = drawn @ of_hits, drawn @ of_actual, drawn @ of_predicted
         over = {"precision": said, "recall": real, "f1": (real + said) / 2}[metric]
         shares = np.divide(hits, over, out=np.zeros_like(hits), where=over > 0)
-        means: Floats = shares.sum(axis=1) / (real + said > 0).sum(axis=1)
+        means: Floats = shares.sum(axis=1) / np.maximum((real + said > 0).sum(axis=1), 1)
         return means
 
     return score
