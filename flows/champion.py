@@ -84,14 +84,15 @@ def _files(wanted: Assignment, line: Line) -> Iterator[Any]:
     """DVC's files as they were at the commit. What is missing there is a TidegateError."""
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
+    from dvc_data.index import DataIndexDirError
     from scmrepo.exceptions import SCMError
 
     try:
         yield DVCFileSystem(".", rev=wanted.commit)
-    except (DvcException, SCMError, FileNotFoundError) as error:
+    except (DvcException, DataIndexDirError, SCMError, FileNotFoundError) as error:
         raise TidegateError(
             f"The champion of {line.name}, {wanted.version} at {wanted.commit[:7]}, is neither in DVC's cache nor in a "
-            f"remote ({error}). Fetch it with `dvc fetch --all-tags`, or name a release to compare with."
+            f"remote. Fetch it with `dvc fetch --all-tags`, or name a release to compare with. DVC says: {error}"
         ) from None
 
 

@@ -143,7 +143,9 @@ def test_better_is_0_worse_is_3_and_a_refusal_2(assignments, workdir):
     assert worse.returncode == 3
     assert "Rejected: Over all rows the challenger is worse." in worse.stdout
     assert earlier("sentiment") == {read_json(kept / "comparison.json")["test_set"]: {good, bad}}
-    resealed(shutil.copytree(store.STORE / "sentiment" / good, "three"), labels=["negative", "neutral", "positive"])
+    resealed(
+        shutil.copytree(store.STORE / "sentiment" / good, workdir / "three"), labels=["negative", "neutral", "positive"]
+    )
     refused = tidegate("compare", "sentiment", good, "three")
     assert refused.returncode == 2
     assert "they know different labels (only the first: none; only the second: neutral)" in refused.stdout
