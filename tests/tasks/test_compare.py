@@ -1,10 +1,11 @@
 import shutil
 from dataclasses import replace
 
+import made
 import pandas as pd
 import pytest
 
-from tasks.bundle import release_id, seal
+from tasks.bundle import release_id
 from tasks.compare import Release, compare, kept, refuse, unseen
 from tasks.comparison import CompareSettings
 from tasks.core.errors import DataError, SettingsError
@@ -15,8 +16,7 @@ SETTINGS = CompareSettings(draws=200, variants=("fp32",))
 
 def sealed(folder, **changes):
     """The bundle with its manifest made anew."""
-    content = read_json(folder / "manifest.json")
-    seal(folder, {**{key: content[key] for key in content if key not in ("files", "schema_version")}, **changes})
+    made.resealed(folder, **changes)
     return folder
 
 
@@ -34,9 +34,7 @@ def other(bundle, tmp_path):
 
 def turned(folder):
     """A release that always says the opposite: the labels of its outputs are exchanged."""
-    content = read_json(folder / "signature.json")
-    write_json(folder / "signature.json", {**content, "labels": content["labels"][::-1]})
-    return sealed(folder, labels=content["labels"][::-1])
+    return sealed(folder, turned=True, labels=made.LABELS[::-1])
 
 
 def test_a_challenger_against_one_that_says_the_opposite(bundle, other, tmp_path):
