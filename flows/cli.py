@@ -94,10 +94,10 @@ def compare(
     context: typer.Context,
     line: OneLine,
     challenger: Annotated[
-        str | None, typer.Argument(metavar="[A]", help="a release's id or folder; default: the newest")
+        str | None, typer.Argument(metavar="A", help="a release's id or folder; default: the newest")
     ] = None,
     champion: Annotated[
-        str | None, typer.Argument(metavar="[B]", help="another's; default: the one assigned to production")
+        str | None, typer.Argument(metavar="B", help="another's; default: the one assigned to production")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="write the page here as well")] = None,
     variant: Annotated[str | None, typer.Option(help="fp32 or int8; default: as params.yaml says")] = None,

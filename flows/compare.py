@@ -11,10 +11,11 @@ from flows import store
 from flows.champion import champion
 from flows.settings import load
 from tasks.bundle import load_release, release_id
-from tasks.compare import NAME, Release, compare, kept, read
+from tasks.compare import NAME, compare, kept, read
 from tasks.comparison import METRICS, Comparison, Difference
 from tasks.core.errors import RejectedError
 from tasks.core.line import Line
+from tasks.rivals import Release
 
 COLOURS = {"better": "green", "not worse": "green", "undecided": "yellow", "worse": "red"}
 

@@ -3,11 +3,8 @@
 No stage: who is champion is state of the world. `tidegate compare` keeps what is written here with the challenger.
 """
 
-import hashlib
 import json
-import logging
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +12,6 @@ import numpy as np
 from pydantic import ValidationError
 
 from tasks import paired
-from tasks.bundle import Manifest, load_release, release_id
 from tasks.comparison import (
     SCHEMA,
     CompareSettings,
@@ -23,78 +19,19 @@ from tasks.comparison import (
     Counts,
     Difference,
     Part,
-    Side,
     objections,
     rounded,
     sentence,
 )
-from tasks.core.errors import DataError, SettingsError
-from tasks.core.files import read_json, read_parquet, sha256, write_json, write_parquet, write_text
-from tasks.inference import Model
+from tasks.core.files import read_json, sha256, write_json, write_parquet, write_text
 from tasks.kinds import load
+from tasks.rivals import Release, digest, refuse, unseen
 
 if TYPE_CHECKING:
     import pandas as pd
 
-log = logging.getLogger("tidegate")
-
 NAME = "comparison.json"
 THIRDS = ("shortest third", "middle third", "longest third")
-SEEN = ("train", "validation")
-
-
-@dataclass(frozen=True)
-class Release:
-    """A whole release, and the variant of it that is compared."""
-
-    id: str
-    folder: Path
-    manifest: Manifest
-    variant: str
-
-    @classmethod
-    def open(cls, folder: Path, settings: CompareSettings) -> "Release":
-        """Raises SettingsError when it has none of the variants, StageError when it is not whole."""
-        manifest = load_release(folder)
-        variant = next((name for name in settings.variants if name in manifest.admissible), None)
-        if variant is None:
-            raise SettingsError(
-                f"Release {release_id(folder)} has no variant {' or '.join(settings.variants)}; it has "
-                f"{', '.join(manifest.admissible)}. Name what to compare with --variant or in compare.variants."
-            )
-        return cls(release_id(folder), folder, manifest, variant)
-
-    @property
-    def side(self) -> Side:
-        """As comparison.json names it."""
-        return Side(id=self.id, variant=self.variant)
-
-    def model(self) -> Model:
-        """The variant, loaded."""
-        log.info("scoring with %s of release %s", self.variant, self.id)
-        return Model.load(self.folder, self.variant)
-
-    def keys(self) -> "pd.DataFrame":
-        """split_key and side of every row it came from."""
-        return read_parquet(self.folder / "split_keys.parquet")
-
-    def test(self) -> "pd.DataFrame":
-        """Its test rows: id, text, source, label, split_key. The bundle holds rows and keys of a side in one order."""
-        rows, keys = read_parquet(self.folder / "reference/rows.parquet"), self.keys()
-        rows, keys = (frame[frame["side"] == "test"] for frame in (rows, keys))
-        if len(rows) != len(keys):
-            raise DataError(f"{self.folder} holds {len(rows)} test rows and {len(keys)} keys of such. Make it again.")
-        return rows.assign(split_key=keys["split_key"].to_numpy()).drop(columns="side").reset_index(drop=True)
-
-    def sources(self) -> set[str]:
-        """The sources it knows."""
-        ingested = read_json(self.folder / "evidence/ingest_provenance.json").get("sources", {})
-        return {*ingested, *read_parquet(self.folder / "reference/rows.parquet", ["source"])["source"]}
-
-    def salt(self) -> str:
-        """What its split keys are made with."""
-        salt: str = read_json(self.folder / "text_policy.json")["settings"]["split_salt"]
-        return salt
 
 
 def compare(
@@ -160,50 +97,6 @@ def code() -> str:
     return sha256(Path(__file__).parent)[:12]
 
 
-def refuse(challenger: Release, champion: Release) -> None:
-    """Raise SettingsError that says why two releases cannot be compared, where they cannot."""
-    ours, theirs = challenger.manifest, champion.manifest
-    pair = f"{challenger.id} cannot be compared with {champion.id}"
-    if ours.kind != theirs.kind:
-        raise SettingsError(f"{pair}: their task kinds are {ours.kind} and {theirs.kind}.")
-    if set(ours.labels) != set(theirs.labels):
-        only = [sorted(set(a.labels) - set(b.labels)) for a, b in ((ours, theirs), (theirs, ours))]
-        raise SettingsError(
-            f"{pair}: they know different labels (only the first: {', '.join(only[0]) or 'none'}; only the second: "
-            f"{', '.join(only[1]) or 'none'}). The new set of labels needs a champion of its own."
-        )
-    if challenger.salt() != champion.salt():
-        raise SettingsError(
-            f"{pair}: their splits are keyed with different values of text.split_salt, so that nobody can tell which "
-            "test rows the other was trained on. Put the champion's salt back and run the line again."
-        )
-
-
-def unseen(test: "pd.DataFrame", challenger: Release, champion: Release) -> tuple["pd.DataFrame", dict[str, int]]:
-    """The test rows that stand in neither release's train or validation side, and how many do by whose and which.
-
-    Raises DataError where none is left.
-    """
-    left, excluded = test, {}
-    for whose, release in (("challenger", challenger), ("champion", champion)):
-        keys = release.keys()
-        for side in SEEN:
-            seen = left["split_key"].isin(keys.loc[keys["side"] == side, "split_key"])
-            excluded[f"{whose} {side}"] = int(seen.sum())
-            left = left[~seen]
-    if left.empty:
-        raise DataError(
-            f"All {len(test):,} test rows of {challenger.id} were seen by it or by {champion.id} in training or "
-            "validation. Take in new rows with `tidegate sync` and run the line again."
-        )
-    return left.reset_index(drop=True), excluded
-
-
-def digest(test: "pd.DataFrame") -> str:
-    """Names a test split: 12 hex of the sha256 of its sorted split keys."""
-    return hashlib.sha256("\n".join(sorted(test["split_key"])).encode()).hexdigest()[:12]
-
-
 def judge(
     table: "pd.DataFrame", kind: Any, settings: CompareSettings, known: Set[str], same: bool = False
 ) -> dict[str, Any]:
@@ -212,19 +105,16 @@ def judge(
     `known` are the champion's sources; `same` says that both answers are one release's, so that nothing is estimated.
     """
 
-    def difference(part: "pd.DataFrame", metric: str) -> Difference:
-        return measured(part, metric, kind, settings, same)
+    deciding = settings.decide_by
 
-    overall = difference(table, settings.decide_by)
-    found = [overall if metric == settings.decide_by else difference(table, metric) for metric in settings.metrics]
-    parts = {by: _parts(by, labels) for by, labels in _slices(table, kind).items()}
+    def part(by: str, name: str, rows: "pd.Series[bool]") -> Part:
+        return Part(by=by, name=name, found=measured(table[rows], deciding, kind, settings, same))
+
+    found = [measured(table, metric, kind, settings, same) for metric in settings.metrics]
+    overall = found[settings.metrics.index(deciding)]
     old = table["source"].isin(known)
-    by_age = [("old", old), ("new", ~old)] if not old.all() else []
-    sources = [
-        Part(by="sources", name=name, found=difference(table[rows], settings.decide_by))
-        for name, rows in by_age
-        if rows.any()
-    ]
+    ages = {} if old.all() else {"old": old, "new": ~old}
+    sources = [part("sources", name, rows) for name, rows in ages.items() if rows.any()]
     against = objections(overall, sources, settings)
     return {
         "differences": found,
@@ -232,9 +122,7 @@ def judge(
         "counts": _counts(table),
         "sources": sources,
         "slices": [
-            Part(by=by, name=name, found=difference(table[rows], settings.decide_by))
-            for by, names in parts.items()
-            for name, rows in names
+            part(by, name, rows) for by, names in _slices(table, kind).items() for name, rows in _parts(by, names)
         ],
         "outcome": overall.outcome,
         "accepted": not against,
@@ -248,13 +136,20 @@ def measured(part: "pd.DataFrame", metric: str, kind: Any, settings: CompareSett
     rows = len(part)
     if metric == "accuracy":
         ours, theirs = (float(part[f"{whose}_right"].mean()) for whose in ("challenger", "champion"))
-        low, high = paired.tango(*_won_lost(part), rows, settings.confidence)
+        won, lost = _won_lost(part)
+
+        def interval(number: float) -> tuple[float, float]:
+            return paired.tango(won * number / rows, lost * number / rows, number, settings.confidence)
+
+        low, high = interval(rows)
     else:
         ours, theirs, low, high = kind.bootstrapped(part, metric, settings)
-    if same:
-        low = high = 0.0
+
+        def interval(number: float) -> tuple[float, float]:
+            return paired.narrowed(ours - theirs, low, high, number / rows)
+
+    low, high = (0.0, 0.0) if same else (low, high)
     outcome = paired.outcome(low, high, settings.margin)
-    needed = paired.rows_needed(ours - theirs, low, high, rows, settings.margin) if outcome == "undecided" else None
     return Difference(
         metric=metric,
         rows=rows,
@@ -264,7 +159,7 @@ def measured(part: "pd.DataFrame", metric: str, kind: Any, settings: CompareSett
         low=low,
         high=high,
         outcome=outcome,
-        rows_needed=needed,
+        rows_needed=paired.rows_needed(interval, rows, settings.margin) if outcome == "undecided" else None,
     )
 
 

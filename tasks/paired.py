@@ -118,14 +118,25 @@ def outcome(low: float, high: float, margin: float) -> Outcome:
     return "worse" if high < -margin else "undecided"
 
 
-def rows_needed(difference: float, low: float, high: float, rows: int, margin: float) -> int | None:
-    """Rows of the same kind, in all, that would decide if the difference stays what it is.
+def rows_needed(interval: Callable[[float], tuple[float, float]], rows: int, margin: float) -> int | None:
+    """The fewest rows, in all, that would decide, if more of them were of the same kind.
 
-    The arms of an interval shrink with the root of the rows: the lower end passes -margin at
-    `rows * ((difference - low) / (difference + margin))**2`, and the upper end likewise where the difference lies below
-    -margin. None where that is more than ten million, or the difference is the margin itself.
+    `interval` gives the interval that so many rows would have; it must close in on one point. None where ten million do
+    not decide: the difference is all but the margin itself.
     """
-    distance = difference + margin
-    arm = difference - low if distance > 0 else high - difference
-    needed = rows * (arm / distance) ** 2 if distance else math.inf
-    return max(rows, math.floor(needed) + 1) if needed < MOST_ROWS else None
+
+    def decided(number: int) -> bool:
+        return outcome(*interval(number), margin) != "undecided"
+
+    if not decided(MOST_ROWS):
+        return None
+    below, enough = rows, MOST_ROWS
+    while enough - below > 1:
+        middle = (below + enough) // 2
+        below, enough = (below, middle) if decided(middle) else (middle, enough)
+    return enough
+
+
+def narrowed(difference: float, low: float, high: float, times: float) -> tuple[float, float]:
+    """An interval as it would be with `times` the rows: its arms shrink with the root."""
+    return difference - (difference - low) / math.sqrt(times), difference + (high - difference) / math.sqrt(times)

@@ -3,6 +3,7 @@
 import shutil
 
 import gto.api
+import made
 from commands import tidegate
 
 from flows import store

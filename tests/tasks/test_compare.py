@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from tasks.bundle import release_id
-from tasks.compare import Release, compare, kept, refuse, unseen
+from tasks.compare import compare, kept
 from tasks.comparison import CompareSettings
 from tasks.core.errors import DataError, SettingsError
 from tasks.core.files import read_json, read_parquet, write_json, write_parquet
+from tasks.rivals import Release, refuse, unseen
 
 SETTINGS = CompareSettings(draws=200, variants=("fp32",))
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import bootstrap, norm
 
-from tasks.paired import bca, mcnemar, outcome, rows_needed, tango
+from tasks.paired import bca, mcnemar, narrowed, outcome, rows_needed, tango
 
 
 @pytest.mark.parametrize(
@@ -140,23 +140,24 @@ def test_outcomes(low, high, said):
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(100, 900))
-def test_rows_needed_decide(won, lost, more):
-    rows, margin = won + lost + more, 0.02
-    low, high = tango(won, lost, rows, 0.9)
-    assume(outcome(low, high, margin) == "undecided" and abs((won - lost) / rows + margin) > 1e-3)
-    needed = rows_needed((won - lost) / rows, low, high, rows, margin)
-    assert needed >= rows
-    scale = 1.15 * needed / rows  # the root law is an approximation
-    assert outcome(*tango(won * scale, lost * scale, rows * scale, 0.9), margin) != "undecided"
+def test_rows_needed_decide_and_one_less_does_not(won, lost, more):
+    rows = won + lost + more
+
+    def interval(number):
+        return tango(won * number / rows, lost * number / rows, number, 0.9)
+
+    assume(outcome(*interval(rows), 0.02) == "undecided" and abs((won - lost) / rows + 0.02) > 1e-3)
+    needed = rows_needed(interval, rows, 0.02)
+    assert needed > rows
+    assert outcome(*interval(needed), 0.02) != "undecided"
+    assert outcome(*interval(needed - 1), 0.02) == "undecided"
 
 
-def test_rows_needed_are_not_far_too_many():
-    low, high = tango(40, 44, 1000, 0.9)
-    needed = rows_needed(-0.004, low, high, 1000, 0.01)
-    scale = 0.9 * needed / 1000
-    assert outcome(*tango(40 * scale, 44 * scale, 1000 * scale, 0.9), 0.01) == "undecided"
+def test_the_arms_of_an_interval_shrink_with_the_root():
+    assert narrowed(0.01, -0.03, 0.07, 4) == pytest.approx((-0.01, 0.04))
+    assert rows_needed(lambda number: narrowed(0.01, -0.05, 0.07, number / 1000), 1000, 0.02) == 4001
 
 
 def test_no_number_of_rows_decides_at_the_margin():
-    assert rows_needed(-0.02, -0.04, 0.0, 1000, 0.02) is None
-    assert rows_needed(-0.0200001, -0.04, 0.0, 1000, 0.02) is None
+    for difference in (-0.02, -0.0200001):
+        assert rows_needed(lambda n, d=difference: narrowed(d, -0.04, 0.0, n / 1000), 1000, 0.02) is None
