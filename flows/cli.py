@@ -17,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 a gate rejects, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 a verdict rejects, 130 interrupted.",
 )
 
 LineName = Annotated[str | None, typer.Argument(help="a line of params.yaml; default: all", show_default=False)]
@@ -89,6 +89,26 @@ def status(line: LineName = None) -> None:
     from flows.status import show
 
     show([line] if line else None)
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    line: OneLine,
+    challenger: Annotated[
+        str | None, typer.Argument(metavar="A", help="a release's id or folder; default: the newest")
+    ] = None,
+    champion: Annotated[
+        str | None, typer.Argument(metavar="B", help="another's; default: the one assigned to production")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="write the page here as well")] = None,
+    variant: Annotated[str | None, typer.Option(help="fp32 or int8; default: as params.yaml says")] = None,
+) -> None:
+    """Hold release A against B on test rows that neither has seen. Exit 0: A may take B's place; 3: it may not."""
+    from flows.compare import compare_releases
+
+    page = context.obj / html if html else None
+    raise typer.Exit(compare_releases(line, challenger, champion, page, variant))
 
 
 @app.command()

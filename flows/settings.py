@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from tasks import behaviour
+from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import Line
 from tasks.core.settings import explain, line_params, read_params
@@ -23,7 +24,7 @@ from tasks.validate import ValidateSettings
 
 
 class LineSettings(Sources):
-    """One line: what it is, where its raw text comes from, and a block per stage."""
+    """One line: what it is, where its raw text comes from, a block per stage, and how a challenger is compared."""
 
     kind: Literal["classify"] = Field(description="task kind")
     text: TextSettings
@@ -38,6 +39,7 @@ class LineSettings(Sources):
     export: ExportSettings
     release_gate: ReleaseGateSettings
     release: ReleaseSettings
+    compare: CompareSettings = CompareSettings()
     keep_releases: int = Field(10, ge=1, description="unregistered releases that the release store keeps")
 
 

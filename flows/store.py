@@ -10,6 +10,8 @@ from tasks.core.line import STATE, Line
 from tasks.release import load_release, release_id, write_provenance
 
 STORE = STATE / "releases"
+ELSEWHERE = STATE / "comparisons"
+"""Comparisons of releases that are not in the store, or no longer."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,18 @@ def keep(line: Line, last: int) -> Path:
             write_provenance(temporary / record.name, restored=True)
         temporary.rename(folder)
     for old in releases(line.name)[last:]:
-        shutil.rmtree(old.folder)
+        _drop(line, old)
     return folder
+
+
+def _drop(line: Line, old: Stored) -> None:
+    """Delete a release. Its comparisons go elsewhere: they count how often a test set was looked at."""
+    for comparison in old.folder.glob("comparisons/*"):
+        target = ELSEWHERE / line.name / f"{old.id}-{comparison.name}"
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        comparison.rename(target)
+    shutil.rmtree(old.folder)
 
 
 def holds(line: Line) -> bool:

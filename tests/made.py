@@ -145,3 +145,15 @@ def released(encoder: dict) -> Line:
     for stage in (export, release_gate, release):
         execute(stage, made.name)
     return made
+
+
+def resealed(folder: Path, turned: bool = False, **changes) -> str:
+    """Make a bundle's manifest anew after an edit; return its id. `turned` lets the model say the opposite."""
+    from tasks.bundle import seal
+    from tasks.core.files import read_json
+
+    content = {**read_json(folder / "manifest.json"), **changes}
+    if turned:
+        signature = read_json(folder / "signature.json")
+        write_json(folder / "signature.json", {**signature, "labels": signature["labels"][::-1]})
+    return seal(folder, {key: value for key, value in content.items() if key not in ("files", "schema_version")})

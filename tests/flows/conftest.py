@@ -1,8 +1,21 @@
-"""A project `fake` whose two stages only sleep and write."""
+"""A project `fake` whose two stages only sleep and write; a project with two releases to compare."""
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import gto.api
+import made
 import pytest
 import yaml
+from dvc.repo import Repo
 from toy import make_repository, toy_params, write_reviews
+
+from flows import store
+from tasks.core.files import write_json
+
+BUNDLE = Path("data/sentiment/release/bundle")
 
 FAKE_DAG = """
 stages:
@@ -76,3 +89,43 @@ def fake(checkout, tiny_encoder, prefect_url, monkeypatch):
     (checkout / "params.yaml").write_text(yaml.safe_dump(toy_params(checkout / "reviews.csv", tiny_encoder)))
     make_repository(checkout)
     return checkout
+
+
+@pytest.fixture
+def project(workdir, released, tiny_encoder, monkeypatch):
+    """A project with two releases in the store: `good`, the newest, and `bad`, which says the opposite."""
+    block = toy_params("reviews.csv", tiny_encoder)["lines"]["toy"]
+    block["compare"] = {"draws": 200, "variants": ["fp32"]}
+    (workdir / "params.yaml").write_text(yaml.safe_dump({"lines": {"sentiment": block}}))
+    (workdir / "dvc.yaml").write_text("stages: {}\n")
+    kept = {}
+    for name, day in (("bad", 1), ("good", 2)):
+        folder = shutil.copytree(released / BUNDLE, workdir / name)
+        kept[name] = made.resealed(folder, turned=name == "bad")
+        write_json(folder / "provenance.json", {"time": f"2026-01-0{day}T00:00:00+00:00"})
+        target = store.STORE / "sentiment" / kept[name]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(target)
+    monkeypatch.setenv("PYTHONPATH", str(Path(sys.modules["flows"].__path__[0]).parent))
+    return kept
+
+
+def commit(bundle, message):
+    """A commit whose release is `bundle`, tracked by DVC."""
+    shutil.rmtree(BUNDLE, ignore_errors=True)
+    shutil.copytree(bundle, BUNDLE, ignore=shutil.ignore_patterns("provenance.json", "comparisons"))
+    with Repo() as repo:
+        repo.add(str(BUNDLE))
+    subprocess.run(["git", "add", "-A", "--", "data"], check=True)
+    subprocess.run(["git", "commit", "-qm", message], check=True)
+
+
+@pytest.fixture
+def assignments(project, workdir):
+    """Both releases committed and registered: `bad` as v0.0.1 and `good` as v0.0.2, none assigned."""
+    (workdir / ".gitignore").write_text("/.tidegate/\n")
+    make_repository(workdir)
+    for name in ("bad", "good"):
+        commit(store.STORE / "sentiment" / project[name], name)
+        gto.api.register(".", "sentiment", "HEAD")
+    return project

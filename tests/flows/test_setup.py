@@ -80,7 +80,10 @@ def test_reasons_in_words():
 
 
 def test_help_everywhere(workdir):
-    for command in ([], *[[name] for name in ("init", "check", "sync", "run", "status", "doctor", "predict")]):
+    for command in (
+        [],
+        *[[name] for name in ("init", "check", "sync", "run", "status", "doctor", "predict", "compare")],
+    ):
         done = tidegate(*command, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout
