@@ -39,8 +39,9 @@ class EvaluateSettings(Settings, block="evaluate"):
 def evaluate(line: Line, settings: EvaluateSettings, out: Path) -> None:
     """Measure train's checkpoint on split/test.parquet, with a calibration fitted on split/validation.parquet.
 
-    Writes metrics.json, calibration.json, predictions.parquet (test rows), and the plots confusion.csv,
-    reliability.csv, confusion.png and reliability.png.
+    Writes metrics.json, calibration.json, predictions.parquet (test rows), validation.parquet (the same of validation
+    rows), contract.json (order of the labels and digests of token ids, which an export must keep), and the plots
+    confusion.csv, reliability.csv, confusion.png and reliability.png.
     """
     load(line.kind, "metrics").evaluate(line, settings, out)
 
