@@ -39,6 +39,15 @@ class Section(NamedTuple):
     """From report.render, which escapes: it stands on the page as it is."""
 
 
+class Plot(NamedTuple):
+    """A figure of the page."""
+
+    caption: str
+    png: bytes
+    wide: bool = False
+    """Whether it stands alone instead of beside others."""
+
+
 @dataclass(frozen=True)
 class Examination:
     """What one part of a gate found."""
@@ -46,8 +55,7 @@ class Examination:
     checks: list[Check]
     rows: "list[pd.DataFrame]" = field(default_factory=list)
     """Tables of ROWS, in the order of the checks."""
-    plots: list[tuple[str, bytes]] = field(default_factory=list)
-    """Caption and PNG."""
+    plots: list[Plot] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
 
 
@@ -84,6 +92,6 @@ def write_rows(path: "Path", examinations: "Sequence[Examination]") -> None:
 
 def page(title: str, summary: str, verdict: Verdict, examinations: "Sequence[Examination]") -> str:
     """gate.html: the verdict, its checks, then plots and sections of all examinations."""
-    plots = [(caption, report.data_uri(image)) for part in examinations for caption, image in part.plots]
+    plots = [(plot, report.data_uri(plot.png)) for part in examinations for plot in part.plots]
     parts = [section for part in examinations for section in part.sections]
     return report.render("gate.html.j2", title=title, summary=summary, verdict=verdict, plots=plots, parts=parts)

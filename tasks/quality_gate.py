@@ -59,7 +59,7 @@ def summary(result: Verdict) -> str:
     rejecting, every = result.rejections(), len(result.checks)
     few, open_ = result.count("warn"), result.count("cannot tell")
     warned = f" {few} could not be told from so few rows." if few else ""
-    asked = f" Of {open_} these rows cannot tell whether the floor is held." if open_ else ""
+    asked = f" For {open_} the rows cannot tell." if open_ else ""
     if not rejecting:
         return (
             f"None of {every} checks rejects the model.{warned}{asked}"

@@ -13,7 +13,7 @@ SCHEMA = 2  # 1 knew no `cannot tell` and no intervals; it is read as it is
 Outcome = Literal["pass", "reject", "warn", "cannot tell"]
 """`warn` and `cannot tell` let through: the one is a miss that does not count, the other lacks the rows to say."""
 
-COLUMNS = ("outcome", "check", "value", "interval", "limit", "p", "rows", "note")
+COLUMNS = ("outcome", "check", "value", "interval", "limit", "rows", "note")
 """The columns of a table of checks, wherever it is shown."""
 
 
@@ -49,7 +49,7 @@ class Check(BaseModel):
         if self.low is not None and self.high is not None:
             limits = (("floor", self.min), ("ceiling", self.max))
             bounds = "".join(f", {words} {bound:g}" for words, bound in limits if bound is not None)
-            would = f", about {self.rows_needed:,} rows would" if self.rows_needed else ""
+            would = f", about {_about(self.rows_needed)} rows would" if self.rows_needed else ""
             span = f"({self.low:.3g} to {self.high:.3g}) on {number(self.rows)} rows"
             return f"{self.name} {value} {span}{bounds}: {self.outcome}{would}{noted}"
         limits = (("at least", self.min), ("at most", self.max))
@@ -60,16 +60,16 @@ class Check(BaseModel):
     def cells(self) -> dict[str, str]:
         """The check as a row of a table: text by COLUMNS."""
         limits = [f"{sign} {bound:g}" for sign, bound in (("≥", self.min), ("≤", self.max)) if bound is not None]
-        would = f"about {self.rows_needed:,} rows would tell" if self.rows_needed else ""
+        would = f"about {_about(self.rows_needed)} rows would tell" if self.rows_needed else ""
+        odds = f"p {self.p:.2g}, corrected for all slices" if self.p is not None and self.outcome == "reject" else ""
         return {
             "outcome": self.outcome,
             "check": self.name,
             "value": number(self.value),
             "interval": "" if self.low is None or self.high is None else f"{number(self.low)} to {number(self.high)}",
             "limit": " and ".join(limits),
-            "p": "" if self.p is None else f"{self.p:.3f}",
             "rows": number(self.rows),
-            "note": "; ".join(filter(None, [self.note, would])),
+            "note": "; ".join(filter(None, [self.note, odds, would])),
         }
 
 
@@ -103,6 +103,12 @@ class Verdict(BaseModel):
         cells = [check.cells() for check in self.checks]
         head = [name for name in COLUMNS if any(row[name] not in ("", "–") for row in cells)]
         return head, [[row[name] for name in head] for row in cells]
+
+
+def _about(rows: int) -> str:
+    """A number of rows, rounded up to two digits: more would claim too much."""
+    step = 10 ** max(0, len(str(rows)) - 2)
+    return f"{-(-rows // step) * step:,}"
 
 
 def number(value: Any) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Mask = NDArray[np.bool_]
 
 QUARTERS = (0.25, 0.5, 0.75)
+SHARES = {"upper case": "Lu", "digits": "N", "punctuation": "P", "symbols": "S"}
+"""Shares of a text's characters, by the beginning of their Unicode category."""
 ALIKE = 0.5  # Jaccard similarity of rows beyond which two slices say the same
 
 
@@ -43,9 +45,9 @@ class Bin(NamedTuple):
     def __str__(self) -> str:
         if self.source:
             return f"source {self.source}"
-        if np.isinf(self.low):
-            return f"{self.descriptor} < {self.high:g}"
-        return f"{self.descriptor} ≥ {self.low:g}" + ("" if np.isinf(self.high) else f" and < {self.high:g}")
+        form = "{:.1%}" if self.descriptor in SHARES else "{:g}"
+        ends = (("≥ ", self.low), ("< ", self.high))
+        return f"{self.descriptor} " + " and ".join(sign + form.format(end) for sign, end in ends if np.isfinite(end))
 
     def holds(self, described: "pd.DataFrame") -> Mask:
         """Which rows belong to it."""
@@ -69,23 +71,19 @@ def holds(found: Slice, described: "pd.DataFrame") -> Mask:
 
 
 def describe(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Descriptors of each text, and its source. Shares are of the text's characters."""
+    """Descriptors of each text, and its source."""
     import pandas as pd
 
     texts = rows["text"].tolist()
     size = np.array([max(1, len(text)) for text in texts], dtype=np.float64)
     words = np.array([len(text.split()) for text in texts], dtype=np.float64)
     kinds = [[unicodedata.category(char) for char in text] for text in texts]
-
-    def share(prefix: str) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = np.array([sum(kind.startswith(prefix) for kind in row) for row in kinds]) / size
-        return found
-
-    table = {
-        "words": words, "characters per word": size / np.maximum(words, 1), "upper case": share("Lu"),
-        "digits": share("N"), "punctuation": share("P"), "symbols": share("S"),
-    }  # fmt: skip
-    return pd.DataFrame(table).assign(source=rows["source"].to_numpy())
+    shares = {
+        called: np.array([sum(kind.startswith(prefix) for kind in row) for row in kinds]) / size
+        for called, prefix in SHARES.items()
+    }
+    table = pd.DataFrame({"words": words, "characters per word": size / np.maximum(words, 1), **shares})
+    return table.assign(source=rows["source"].to_numpy())
 
 
 def bins(described: "pd.DataFrame") -> list[Bin]:

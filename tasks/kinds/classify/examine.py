@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks import floors, limits, slices, slicing, worst
 from tasks.core.files import read_json
 from tasks.core.line import Line
-from tasks.examination import Examination, examples, to_look_at
+from tasks.examination import Examination, Plot, examples, to_look_at
 from tasks.floors import Claim
 from tasks.forest import forest
 from tasks.kinds.classify import scores
@@ -66,7 +66,7 @@ def figures(of: Subject, settings: "QualityGateSettings") -> Examination:
     metrics = limits.flatten(of.metrics)
     checks = [check for wanted in settings.checks for check in limits.judge(wanted, metrics)]
     places = {check.name: _behind(check, of) for check in checks}
-    plots = [(caption, of.line.file("evaluate", name).read_bytes()) for name, caption in PLOTS.items()]
+    plots = [Plot(caption, of.line.file("evaluate", name).read_bytes()) for name, caption in PLOTS.items()]
     return Examination(checks, _wrong(checks, places, of, settings), plots)
 
 
@@ -97,7 +97,7 @@ def sliced(of: Subject, settings: "QualityGateSettings") -> Examination:
             claims.append(claim)
             places[claim.name] = mask
     checks = floors.judge(claims, settings.level)
-    plots = [("Slices of the test rows, their floors marked", png(forest(checks)))] if checks else []
+    plots = [Plot("Slices of the test rows, their floors marked", png(forest(checks)), wide=True)] if claims else []
     return Examination(checks, _wrong(checks, places, of, settings), plots)
 
 
