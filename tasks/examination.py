@@ -73,7 +73,7 @@ def surest(rows: "pd.DataFrame", most: int) -> "pd.DataFrame":
 def examples(title: str, lead: str, rows: "pd.DataFrame") -> Section:
     """A section that shows the surest rows: text, label, predicted, confidence; those after the twentieth are left out.
 
-    `rows` has the columns id, text, label, predicted and confidence.
+    `rows` has the columns id, text, label, predicted and confidence, and may have `torch`, that model's answer.
     """
     shown = surest(rows, TABLED).to_dict("records")
     return Section(title, report.render("examples.html.j2", lead=lead, rows=shown))

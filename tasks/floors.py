@@ -40,17 +40,18 @@ class Claim(NamedTuple):
 def accuracy(name: str, right: NDArray[np.bool_], floor: float) -> Claim:
     """Share of right answers: exact one-sided binomial test, Clopper-Pearson interval (1934)."""
     from scipy.stats import binomtest
+    from statsmodels.stats.proportion import proportion_confint
 
     hits, rows = int(right.sum()), len(right)
     if not rows:
         return Claim(name, floor, 0, None, None, None, 1.0, lambda _: None)
-    test = binomtest(hits, rows, floor, alternative="less")
-    ends = binomtest(hits, rows).proportion_ci(1 - 2 * TAIL, method="exact")
+    p = binomtest(hits, rows, floor, alternative="less").pvalue
+    low, high = proportion_confint(hits, rows, alpha=2 * TAIL, method="beta")
 
     def needed(tail: float) -> int | None:
         return rows_for_rate(hits / rows, rows, floor, tail)
 
-    return Claim(name, floor, rows, hits / rows, float(ends.low), float(ends.high), float(test.pvalue), needed)
+    return Claim(name, floor, rows, hits / rows, float(low), float(high), float(p), needed)
 
 
 def drawn(name: str, value: float, draws: Floats, right: NDArray[np.bool_], floor: float) -> Claim:
@@ -74,7 +75,7 @@ def holm(p: Sequence[float]) -> list[float]:
     """p values of claims that are tested together, each corrected by Holm's step-down procedure (1979)."""
     from statsmodels.stats.multitest import multipletests
 
-    return [float(value) for value in multipletests(p, method="holm")[1]] if p else []
+    return [float(value) for value in multipletests(p, method="holm")[1]] if len(p) else []
 
 
 def judge(claims: Sequence[Claim], level: float) -> list[Check]:
@@ -137,7 +138,7 @@ def rows_for_mean(value: float, end: float, rows: int, limit: float, tail: float
     if value == limit:
         return None
     widths = (end - value) / (limit - value) * norm.isf(tail) / norm.isf(TAIL)
-    found = int(np.ceil(rows * widths**2))
+    found = int(np.ceil(round(rows * widths**2, 6)))
     return max(rows, found) if found <= MOST_ROWS else None
 
 

@@ -59,7 +59,7 @@ class Check(BaseModel):
 
     def cells(self) -> dict[str, str]:
         """The check as a row of a table: text by COLUMNS."""
-        limits = [f"{sign} {bound:g}" for sign, bound in (("≥", self.min), ("≤", self.max)) if bound is not None]
+        limits = [f"{sign} {bound:.4g}" for sign, bound in (("≥", self.min), ("≤", self.max)) if bound is not None]
         would = f"about {_about(self.rows_needed)} rows would tell" if self.rows_needed else ""
         odds = f"p {self.p:.2g}, corrected for all slices" if self.p is not None and self.outcome == "reject" else ""
         return {

@@ -82,8 +82,8 @@ def describe(rows: "pd.DataFrame") -> "pd.DataFrame":
         called: np.array([sum(kind.startswith(prefix) for kind in row) for row in kinds]) / size
         for called, prefix in SHARES.items()
     }
-    table = pd.DataFrame({"words": words, "characters per word": size / np.maximum(words, 1), **shares})
-    return table.assign(source=rows["source"].to_numpy())
+    counts = {"words": words, "characters": size, "characters per word": size / np.maximum(words, 1)}
+    return pd.DataFrame({**counts, **shares}).assign(source=rows["source"].to_numpy())
 
 
 def bins(described: "pd.DataFrame") -> list[Bin]:

@@ -8,15 +8,16 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from tasks import calibration
+from tasks import calibration, tokens
 from tasks.core.errors import DataError, StageError
 from tasks.core.files import read_json, read_parquet, sha256, write_parquet
 from tasks.core.line import Line
 from tasks.evaluate import EvaluateSettings, evaluate
+from tasks.inference import read_tokenizer
 from tasks.rows import LABELED
 
 WRITES = {
-    "metrics.json", "calibration.json", "predictions.parquet",
+    "metrics.json", "calibration.json", "contract.json", "predictions.parquet", "validation.parquet",
     "confusion.csv", "reliability.csv", "confusion.png", "reliability.png",
 }  # fmt: skip
 
@@ -77,6 +78,23 @@ def test_predictions_hold_the_rows_as_they_stood(line, workdir):
     confusion = pd.read_csv(workdir / "out" / "confusion.csv")
     assert (confusion["predicted"] == found["predicted"]).all()
     assert pd.read_csv(workdir / "out" / "reliability.csv")["rows"].sum() == 120
+
+
+def test_validation_is_answered_in_the_same_form(line, workdir):
+    metrics = evaluated(line, workdir / "out")
+    test, known = (read_parquet(workdir / "out" / f"{name}.parquet") for name in ("predictions", "validation"))
+    assert known.columns.tolist() == test.columns.tolist()
+    assert known["id"].tolist() == read_parquet(line.file("split", "validation.parquet"))["id"].tolist()
+    assert (known["predicted"] == known["label"]).mean() == pytest.approx(metrics["validation"]["accuracy"])
+
+
+def test_the_contract_holds_order_and_token_ids(line, workdir):
+    evaluated(line, workdir / "out")
+    contract = read_json(workdir / "out" / "contract.json")
+    assert (contract["labels"], contract["max_length"]) == (made.LABELS, 64)
+    texts = read_parquet(line.file("split", "test.parquet"))["text"].tolist()
+    tokenizer = read_tokenizer(line.file("train", "tokenizer.json"), 64)
+    assert contract["tokens"] == tokens.digests(tokenizer.encode(text).ids for text in texts)
 
 
 def test_the_same_input_gives_the_same_bytes(line, workdir):

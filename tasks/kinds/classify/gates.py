@@ -151,8 +151,7 @@ def _others(variant: str, rows: "pd.DataFrame") -> Section:
     lead = f"{variant} gives {len(other):,} of {len(rows):,} test rows another label than torch; the surest of them."
     if other.empty:
         lead = f"{variant} gives every test row torch's label."
-    said = other["predicted"] + " (torch " + other["torch"] + ")"
-    return examples(f"{variant} beside torch", lead, other.assign(predicted=said))
+    return examples(f"{variant} beside torch", lead, other)
 
 
 def _calibrated(name: str, confidence: Floats, right: NDArray[np.bool_], settings: "ReleaseGateSettings") -> Check:
