@@ -92,6 +92,14 @@ def status(line: LineName = None) -> None:
 
 
 @app.command()
+def gate(line: OneLine) -> None:
+    """Print the verdicts of the quality gate and the release gate as tables; exit 3 where one rejects."""
+    from flows.gate import show
+
+    raise typer.Exit(show(line))
+
+
+@app.command()
 def compare(
     context: typer.Context,
     line: OneLine,

@@ -110,7 +110,8 @@ def _stage(dag: Dag, stage: "PipelineStage", line: Line, force: list[str], cance
 
 
 def _show_verdict(line: Line, stage: str, verdict: Verdict) -> None:
-    rows = [check.model_dump(mode="json") for check in verdict.checks]
+    head, cells = verdict.table()
+    rows = [dict(zip(head, row, strict=True)) for row in cells]
     key = f"{line.name}-{stage}".replace("_", "-")
     create_table_artifact(rows, key=key, description=f"{stage} of {line.name}: **{verdict.verdict}**")
 

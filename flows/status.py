@@ -97,7 +97,8 @@ def _rows(line: Line, stage: str, name: str) -> str:
 def _gate(stage: str) -> Callable[[Line], str]:
     def say(line: Line) -> str:
         verdict = read(line.file(stage, "verdict.json"))
-        return "; ".join([verdict.verdict, *verdict.rejections()])
+        untold = verdict.count("cannot tell")
+        return "; ".join([verdict.verdict, *verdict.rejections(), *([f"{untold} cannot tell"] if untold else [])])
 
     return say
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks import report
-from tasks.verdict import Check, Verdict
+from tasks.verdict import Verdict, number
 
 if TYPE_CHECKING:
     from tasks.inference import Signature
@@ -58,7 +58,7 @@ def markdown(facts: Facts, image: Callable[[str], str] = "evidence/{}.png".forma
         "fairness": _fairness(facts.metrics),
         "variants": _variants(facts),
         "recipe": _pairs(facts.params.get("train")),
-        "gates": {name: checks(verdict.checks) for name, verdict in facts.verdicts.items()},
+        "gates": {name: checks(verdict) for name, verdict in facts.verdicts.items()},
     }
     return report.render(
         "model_card.md.j2", facts=facts, tables=tables, number=number, cell=cell, image=image, plots=PLOTS
@@ -74,19 +74,6 @@ def page(facts: Facts, images: Mapping[str, bytes]) -> str:
     return report.render("model_card.html.j2", title=facts.settings.title or facts.line, body=body)
 
 
-def number(value: Any) -> str:
-    """A value as the card shows it: four decimals, a dash for what is not there."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
-    return str(value)
-
-
 def figures(metrics: Mapping[str, Any]) -> Table:
     """The figures at the top of metrics.json, with their 95% intervals."""
     names = [name for name, value in metrics.items() if _is_number(value) and not name.endswith(("_low", "_high"))]
@@ -94,12 +81,9 @@ def figures(metrics: Mapping[str, Any]) -> Table:
     return Table(("figure", "value", "95% interval"), rows)
 
 
-def checks(of: Sequence[Check]) -> Table:
+def checks(of: Verdict) -> Table:
     """The checks of a verdict."""
-    rows = [
-        (check.outcome, check.name, number(check.value), _limits(check), number(check.rows), check.note) for check in of
-    ]
-    return Table(("outcome", "check", "value", "limit", "rows", "note"), rows)
+    return Table(*of.table())
 
 
 def _is_number(value: Any) -> bool:
@@ -109,11 +93,6 @@ def _is_number(value: Any) -> bool:
 def _interval(values: Mapping[str, Any], name: str) -> str:
     low, high = values.get(f"{name}_low"), values.get(f"{name}_high")
     return "" if low is None or high is None else f"{number(low)} to {number(high)}"
-
-
-def _limits(check: Check) -> str:
-    limits = [("≥", check.min), ("≤", check.max)]
-    return " and ".join(f"{sign} {bound:g}" for sign, bound in limits if bound is not None)
 
 
 def _sources(provenance: Mapping[str, Any]) -> Table:
@@ -184,7 +163,7 @@ def _variants(facts: Facts) -> Table:
     gate = facts.verdicts["release_gate"]
     found = {check.name: number(check.value) for check in gate.checks}
     columns = ("size_mb", "agreement", "gap_p95", "accuracy", "calibration")
-    names = sorted({name.split(".")[0] for name in found})
+    names = sorted({name.split(".")[0] for name in found if "." in name})
     rows = [
         (name, *(found.get(f"{name}.{c}", "–") for c in columns), number(name in gate.details["admissible"]))
         for name in names

@@ -43,7 +43,8 @@ def evaluate(line: Line, settings: EvaluateSettings, out: Path) -> None:
 
     Runs the behaviour tests of data/<line>/behaviour.yaml as well. Writes metrics.json, calibration.json,
     predictions.parquet (test rows), validation.parquet (the same of the validation rows), behaviour.parquet (a row per
-    case), and the plots confusion.csv, reliability.csv, confusion.png and reliability.png.
+    case), contract.json (order of the labels and digests of token ids, which an export must keep), and the plots
+    confusion.csv, reliability.csv, confusion.png and reliability.png.
     """
     load(line.kind, "metrics").evaluate(line, settings, out)
 

@@ -1,145 +1,74 @@
-"""Stage quality_gate: limits on any metric and slice of evaluate, and the verdict that export asks for."""
+"""Stage quality_gate: examinations of the trained model, and the verdict that export asks for."""
 
-import difflib
-import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tasks import verdict
-from tasks.core.files import read_json, write_text
+from tasks.core.files import write_text
 from tasks.core.line import Line
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
-from tasks.report import data_uri, render
-from tasks.verdict import Check, Verdict
-
-PLOTS = {"confusion.png": "Confusion matrix", "reliability.png": "Reliability on the test rows"}
-
-
-class CheckSettings(Settings):
-    """Limits of one metric, or of all that a pattern names."""
-
-    metric: str = Field(
-        min_length=1,
-        description="Dotted path into metrics.json; * stands for any key, as in slices.source.*.accuracy.",
-    )
-    min: float | None = Field(None, description="The least that passes.")
-    max: float | None = Field(None, description="The most that passes.")
-    max_metric: str | None = Field(
-        None, description="Path of another metric that the value may reach; with `max` too, the higher of both counts."
-    )
-    min_rows: int = Field(
-        0, ge=0, description="With fewer rows behind the metric a miss warns instead of rejecting: too few to tell."
-    )
-
-    @model_validator(mode="after")
-    def _some_limit(self) -> "CheckSettings":
-        if self.min is None and self.max is None and self.max_metric is None:
-            raise ValueError("a check needs `min`, `max` or `max_metric`")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"`min` {self.min:g} is above `max` {self.max:g}: nothing could pass")
-        return self
+from tasks.evaluate import EvaluateSettings
+from tasks.examination import page, write_rows
+from tasks.kinds import load
+from tasks.limits import CheckSettings
+from tasks.slices import SliceSettings
+from tasks.verdict import Verdict
+from tasks.worst import WorstSettings
 
 
 class QualityGateSettings(Settings, block="quality_gate"):
     """What a trained model must show before it is exported."""
 
-    checks: tuple[CheckSettings, ...] = Field(min_length=1, description="Every one of them must pass.")
-
-
-class Metric(NamedTuple):
-    """A figure of metrics.json, with the rows behind it where they are told."""
-
-    value: float | int | str | None
-    rows: int | None
-
-
-def quality_gate(line: Line, settings: QualityGateSettings, out: Path) -> None:
-    """Hold evaluate/metrics.json against the checks. Writes verdict.json and gate.html, also when it rejects."""
-    metrics = flatten(read_json(line.file("evaluate", "metrics.json")))
-    checks = [check for wanted in settings.checks for check in judge(wanted, metrics)]
-    result = Verdict.of("quality_gate", checks)
-    verdict.write(out / "verdict.json", result)
-    plots = [(caption, data_uri(line.file("evaluate", name).read_bytes())) for name, caption in PLOTS.items()]
-    page = render(
-        "gate.html.j2", title=f"{line.name}: quality gate", summary=summary(result), verdict=result, plots=plots
+    checks: tuple[CheckSettings, ...] = Field(min_length=1, description="Limits of single figures of metrics.json.")
+    slices: tuple[SliceSettings, ...] = Field((), description="Floors under slices of the test rows.")
+    worst_slices: WorstSettings | None = Field(
+        None, description="A floor under the slices that are worst on validation, judged on test."
     )
-    write_text(out / "gate.html", page)
+    level: float = Field(
+        0.05, gt=0, lt=0.5, description="How often, at most, a model is rejected whose slices are all at their floors."
+    )
+    brier_max: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        description="Most of the Brier score: squared error of probabilities, summed over classes.",
+    )
+    rows_per_check: int = Field(100, ge=1, le=10_000, description="Rows in rows.parquet for a check that rejects.")
+    draws: int = Field(1000, ge=100, le=10_000, description="Bootstrap draws of a slice's F1.")
+    seed: int = Field(0, ge=0, description="Seed of those draws.")
 
 
-def flatten(content: Mapping[str, Any], path: str = "", rows: int | None = None) -> dict[str, Metric]:
-    """Every single figure below `content` by its dotted path; its rows are those told nearest above it."""
-    rows = content.get("rows", rows)
-    metrics: dict[str, Metric] = {}
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            metrics |= flatten(value, f"{path}{key}.", rows)
-        elif not isinstance(value, list):
-            metrics[f"{path}{key}"] = Metric(int(value) if isinstance(value, bool) else value, rows)
-    return metrics
+def quality_gate(line: Line, settings: QualityGateSettings, evaluated: EvaluateSettings, out: Path) -> None:
+    """Examine what evaluate measured. Writes verdict.json, rows.parquet and gate.html, also when it rejects.
 
-
-def judge(wanted: CheckSettings, metrics: Mapping[str, Metric]) -> list[Check]:
-    """One check per metric that the path names; one that rejects when it names none."""
-    pattern = re.compile(".+".join(map(re.escape, wanted.metric.split("*"))))
-    named = [path for path in metrics if pattern.fullmatch(path)]
-    if not named:
-        return [_unknown(wanted.metric, wanted.metric, metrics)]
-    if wanted.max_metric is not None and wanted.max_metric not in metrics:
-        return [_unknown(path, wanted.max_metric, metrics) for path in named]
-    return [_judge_one(path, wanted, metrics) for path in named]
-
-
-def _judge_one(path: str, wanted: CheckSettings, metrics: Mapping[str, Metric]) -> Check:
-    value, rows = metrics[path]
-    highest, note = wanted.max, ""
-    if wanted.max_metric is not None:
-        other = metrics[wanted.max_metric].value
-        if not isinstance(other, float | int):
-            return _unmeasured(path, wanted.max_metric, wanted, rows)
-        highest = float(other) if highest is None else max(highest, other)
-        note = f"{wanted.max_metric} is {other:.4g}"
-    if not isinstance(value, float | int):
-        return _unmeasured(path, path, wanted, rows)
-    check = verdict.limit(path, value, wanted.min, highest, rows).model_copy(update={"note": note})
-    return check if check.outcome == "pass" else _missed(check, wanted)
-
-
-def _unmeasured(path: str, what: str, wanted: CheckSettings, rows: int | None) -> Check:
-    note = f"{what} is no number or could not be measured on these rows"
-    check = Check(name=path, value=None, min=wanted.min, max=wanted.max, rows=rows, outcome="reject", note=note)
-    return _missed(check, wanted)
-
-
-def _missed(check: Check, wanted: CheckSettings) -> Check:
-    """The check as it is, or a warning where too few rows stand behind it."""
-    if check.rows is None or check.rows >= wanted.min_rows:
-        return check
-    few = f"too few rows to tell: {check.rows}, {wanted.min_rows} are asked for"
-    return check.model_copy(update={"outcome": "warn", "note": "; ".join(filter(None, [check.note, few]))})
-
-
-def _unknown(name: str, path: str, metrics: Mapping[str, Metric]) -> Check:
-    near = difflib.get_close_matches(path, metrics, n=1, cutoff=0)
-    hint = f"; the nearest is {near[0]}" if near else ""
-    return Check(name=name, value=None, outcome="reject", note=f"metrics.json has no {path}{hint}")
+    rows.parquet holds, for each check that rejects, the rows to look at (tasks.examination.ROWS).
+    """
+    kind = load(line.kind, "examine")
+    subject = kind.subject(line, evaluated)
+    examinations = [examine(subject, settings) for examine in kind.EXAMINATIONS]
+    result = Verdict.of("quality_gate", [check for part in examinations for check in part.checks])
+    verdict.write(out / "verdict.json", result)
+    write_rows(out / "rows.parquet", examinations)
+    write_text(out / "gate.html", page(f"{line.name}: quality gate", summary(result), result, examinations))
 
 
 def summary(result: Verdict) -> str:
     """The verdict in a sentence or two."""
-    rejecting = result.rejections()
-    warning = sum(check.outcome == "warn" for check in result.checks)
-    warned = f" {warning} could not be told from so few rows." if warning else ""
+    rejecting, every = result.rejections(), len(result.checks)
+    few, open_ = result.count("warn"), result.count("cannot tell")
+    warned = f" {few} could not be told from so few rows." if few else ""
+    asked = f" For {open_} the rows cannot tell." if open_ else ""
     if not rejecting:
-        return f"All {len(result.checks)} checks let the model through.{warned}"
+        return (
+            f"None of {every} checks rejects the model.{warned}{asked}"
+            if open_
+            else (f"All {every} checks let the model through.{warned}")
+        )
     more = [f"and {len(rejecting) - 3} more"] if len(rejecting) > 3 else []
     what = "; ".join(rejecting[:3] + more)
-    return (
-        f"{len(rejecting)} of {len(result.checks)} checks reject: {what}. Nothing is exported from this model.{warned}"
-    )
+    return f"{len(rejecting)} of {every} checks reject: {what}. Nothing is exported from this model.{warned}{asked}"
 
 
 if __name__ == "__main__":

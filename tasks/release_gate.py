@@ -1,16 +1,20 @@
 """Stage release_gate: which ONNX variants may be released, judged in the runtime that serves them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks import report, verdict
+from tasks import verdict
 from tasks.core.files import read_json, write_json, write_text
 from tasks.core.line import Line
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
+from tasks.examination import Examination, page, write_rows
 from tasks.inference import Model, read_signature
 from tasks.kinds import load
 from tasks.timings import timings
@@ -55,37 +59,46 @@ class ReleaseGateSettings(Settings, block="release_gate"):
     calibration_slack: float = Field(0.0, ge=0, le=1, description="Calibration error allowed beyond the band.")
     draws: int = Field(1000, ge=100, le=10_000, description="Draws of the perfectly calibrated model's band.")
     seed: int = Field(0, ge=0, description="Seed of those draws.")
+    rows_per_check: int = Field(100, ge=1, le=10_000, description="Rows in rows.parquet for a check that fails.")
 
 
 def release_gate(line: Line, settings: ReleaseGateSettings, out: Path) -> None:
     """Judge every exported variant on split/test.parquet against the torch model's stored answers.
 
-    Writes verdict.json (`details.admissible`: variants whose checks all pass) and gate.html, also when it rejects, and
-    timings.json, on which nothing depends.
+    Writes verdict.json (`details.admissible`: variants whose checks all pass), rows.parquet (for each check that fails
+    the rows to look at, tasks.examination.ROWS) and gate.html, also when it rejects, and timings.json, on which nothing
+    depends.
     """
     kind = load(line.kind, "gates")
-    signature = read_signature(line.file("export", "signature.json"))
-    truth = kind.measured(
-        line.file("split", "test.parquet"), line.file("evaluate", "predictions.parquet"), signature.labels
-    )
-    checks = {}
-    for variant in sorted(signature.variants):
-        limits: VariantLimits = getattr(settings, variant)
-        model = Model.open(line.folder / "export/variants", line.file("train", "tokenizer.json"), signature, variant)
-        size = verdict.limit(f"{variant}.size_mb", _megabytes(model), None, limits.size_mb_max)
-        checks[variant] = [*kind.checks(model, truth, limits, settings), size]
-    decided = decide(checks)
+    signature, tokenizer = read_signature(line.file("export", "signature.json")), line.file("train", "tokenizer.json")
+    truth = kind.measured(line.file("split", "test.parquet"), line.file("evaluate", "predictions.parquet"), signature)
+    shared = kind.contract(signature, tokenizer, read_json(line.file("evaluate", "contract.json")), truth, settings)
+    found: dict[str, Examination] = {}
+    if all(check.outcome == "pass" for check in shared.checks):
+        found = {variant: _judged(line, kind, variant, truth, settings) for variant in sorted(signature.variants)}
+    decided = decide({variant: part.checks for variant, part in found.items()}, shared.checks)
     verdict.write(out / "verdict.json", decided)
-    write_text(out / "gate.html", _page(line, decided))
+    write_rows(out / "rows.parquet", [shared, *found.values()])
+    write_text(out / "gate.html", _page(line, decided, list(found.values())))
     for check in decided.checks:
         log.info("%s: %s", check.outcome, check.sentence())
-    write_json(out / "timings.json", timings(line, signature, truth.texts))
+    write_json(out / "timings.json", timings(line, signature, truth.texts) if found else {})
 
 
-def decide(checks: Mapping[str, list[Check]]) -> Verdict:
+def _judged(line: Line, kind: ModuleType, variant: str, truth: Any, settings: ReleaseGateSettings) -> Examination:
+    """The kind's checks of one variant, and the size of its file."""
+    limits: VariantLimits = getattr(settings, variant)
+    signature = read_signature(line.file("export", "signature.json"))
+    model = Model.open(line.folder / "export/variants", line.file("train", "tokenizer.json"), signature, variant)
+    examined: Examination = kind.checks(model, truth, limits, settings)
+    size = verdict.limit(f"{variant}.size_mb", _megabytes(model), None, limits.size_mb_max)
+    return replace(examined, checks=[*examined.checks, size])
+
+
+def decide(checks: Mapping[str, list[Check]], shared: Sequence[Check] = ()) -> Verdict:
     """The verdict on all variants: one that fails a check is dropped, and the rest may be released.
 
-    `reject` when none is left, or when fp32 does not answer like the torch model.
+    `reject` when none is left, when fp32 does not answer like the torch model, or when a check of what all share fails.
     """
     admissible = sorted(name for name, own in checks.items() if all(check.outcome == "pass" for check in own))
     every = [check for own in checks.values() for check in own]
@@ -93,7 +106,7 @@ def decide(checks: Mapping[str, list[Check]]) -> Verdict:
         every = [
             _dropped(check) if check.outcome == "reject" and check.name not in PARITY else check for check in every
         ]
-    decided = Verdict.of("release_gate", every)
+    decided = Verdict.of("release_gate", [*shared, *every])
     return decided.model_copy(update={"details": {"admissible": admissible if decided.verdict == "pass" else []}})
 
 
@@ -106,13 +119,15 @@ def _megabytes(model: Model) -> float:
     return model.signature.variants[model.variant].size / 1e6
 
 
-def _page(line: Line, decided: Verdict) -> str:
+def _page(line: Line, decided: Verdict, examinations: list[Examination]) -> str:
     admissible = ", ".join(decided.details["admissible"]) or "none"
     accuracy = read_json(line.file("evaluate", "metrics.json")).get("accuracy")
     summary = f"Variants that may be released: {admissible}."
+    if not examinations:
+        summary += " None was measured: each would read texts, or name its answers, otherwise than the torch model did."
     if isinstance(accuracy, float):
         summary += f" The torch model's test accuracy is {accuracy:.4f}."
-    return report.render("gate.html.j2", title=f"{line.name}: release gate", verdict=decided, summary=summary, plots=[])
+    return page(f"{line.name}: release gate", summary, decided, examinations)
 
 
 if __name__ == "__main__":

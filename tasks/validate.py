@@ -220,6 +220,7 @@ def _docs(line: Line, judged: Verdict, result: "ExpectationSuiteValidationResult
         summary=f"{judged.details['rows']} rows, {judged.details['quarantined']} of them quarantined.",
         verdict=judged,
         plots=[],
+        parts=[],
         sections="\n".join(re.sub(r"\n\s*\n+", "\n", one) for one in html),
         version=result.meta["great_expectations_version"],
     )

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from tasks import calibration, verdict
-from tasks.core.files import write_json, write_parquet
+from tasks import calibration, tokens, verdict
+from tasks.core.files import read_parquet, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.kinds.classify.checkpoint import Checkpoint
 from tasks.report import png
@@ -38,7 +38,8 @@ def line(encoder: dict, rows: int = 120, calibrated: dict | None = None, name: s
     for seed, side in enumerate(("train", "validation", "test")):
         frame = table(rows, seed, model, side)
         write_parquet(made.file("split", f"{side}.parquet"), frame, LABELED)
-    evaluated(made, model, frame, calibrated)
+    validation = read_parquet(made.file("split", "validation.parquet"))
+    evaluated(made, model, frame, validation, calibrated)
     for gate in ("validate", "quality_gate"):
         check = verdict.limit("accuracy", 0.9, 0.8, None, rows)
         verdict.write(made.file(gate, "verdict.json"), verdict.Verdict.of(gate, [check]))
@@ -96,21 +97,34 @@ def table(rows: int, seed: int, model: Checkpoint, side: str) -> pd.DataFrame:
     )
 
 
-def evaluated(made: Line, model: Checkpoint, test: pd.DataFrame, calibrated: dict | None) -> None:
-    """What evaluate writes: predictions, calibration, metrics, two plots."""
-    from matplotlib.figure import Figure
-
-    logits = model.logits(test["text"].tolist(), 64, "test")
-    actual = np.array([LABELS.index(label) for label in test["label"]])
-    calibrated = calibrated or calibration.fit_temperature(logits.astype(np.float64), actual)
+def predictions(path: Path, rows: pd.DataFrame, logits: np.ndarray, calibrated: dict) -> pd.DataFrame:
+    """Write a table of answers as evaluate does."""
     probabilities = calibration.apply(calibrated, logits)
-    frame = test[["id", "split_key", "source", "label"]].assign(
+    frame = rows[["id", "split_key", "source", "label"]].assign(
         predicted=np.array(LABELS, dtype=object)[probabilities.argmax(axis=1)],
         confidence=probabilities.max(axis=1).astype(np.float32),
         logits=list(logits.astype(np.float32)),
         probabilities=list(probabilities.astype(np.float32)),
     )
-    write_parquet(made.file("evaluate", "predictions.parquet"), frame)
+    write_parquet(path, frame)
+    return frame
+
+
+def evaluated(
+    made: Line, model: Checkpoint, test: pd.DataFrame, validation: pd.DataFrame, calibrated: dict | None
+) -> None:
+    """What evaluate writes: answers, calibration, contract, metrics, two plots."""
+    from matplotlib.figure import Figure
+
+    logits = model.logits(test["text"].tolist(), 64, "test")
+    actual = np.array([LABELS.index(label) for label in test["label"]])
+    calibrated = calibrated or calibration.fit_temperature(logits.astype(np.float64), actual)
+    frame = predictions(made.file("evaluate", "predictions.parquet"), test, logits, calibrated)
+    seen = model.logits(validation["text"].tolist(), 64, "validation")
+    predictions(made.file("evaluate", "validation.parquet"), validation, seen, calibrated)
+    ids = tokens.digests(model.token_ids(test["text"].tolist()))
+    contract = {"schema_version": 1, "labels": LABELS, "max_length": model.max_length, "tokens": ids}
+    write_json(made.file("evaluate", "contract.json"), contract)
     write_json(made.file("evaluate", "calibration.json"), calibrated)
     accuracy = float((frame["predicted"] == frame["label"]).mean())
     part = {"rows": len(test), "accuracy": accuracy, "f1_macro": accuracy}

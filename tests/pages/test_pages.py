@@ -3,9 +3,11 @@
 import shutil
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from tasks import report
+from tasks.examination import Plot, examples
 from tasks.verdict import Check, Verdict
 
 PAGES = {
@@ -114,13 +116,22 @@ def test_a_gate_shows_markup_of_the_data_as_text(opened, tmp_path):
         Check(name="label" + "_x" * 200, value=SCRIPT, outcome="warn"),
     ]
     judged = Verdict.of("quality_gate", checks)
-    html = report.render("gate.html.j2", title=SCRIPT, summary=SCRIPT, verdict=judged, plots=[(SCRIPT, "data:,")])
+    row = {"id": SCRIPT, "text": SCRIPT, "label": SCRIPT, "predicted": SCRIPT, "confidence": 0.9}
+    part = examples(SCRIPT, SCRIPT, pd.DataFrame([row]))
+    html = report.render(
+        "gate.html.j2",
+        title=SCRIPT,
+        summary=SCRIPT,
+        verdict=judged,
+        plots=[(Plot(SCRIPT, b""), "data:,")],
+        parts=[part],
+    )
     (tmp_path / "gate.html").write_text(html)
     for width in (1280, 390):
         seen = opened(tmp_path / "gate.html", width)
         assert seen.alerts == []
         assert seen.page.locator("script").count() == 0
-        assert seen.page.get_by_text(SCRIPT).count() >= 4
+        assert seen.page.get_by_text(SCRIPT).count() >= 10
         assert seen.page.locator("h1 .badge").inner_text() == "reject"
         assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

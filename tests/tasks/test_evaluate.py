@@ -8,15 +8,16 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from tasks import calibration
+from tasks import calibration, tokens
 from tasks.core.errors import DataError, SettingsError, StageError
 from tasks.core.files import read_json, read_parquet, sha256, write_parquet
 from tasks.core.line import Line
 from tasks.evaluate import EvaluateSettings, evaluate
+from tasks.inference import read_tokenizer
 from tasks.rows import LABELED
 
 WRITES = {
-    "metrics.json", "calibration.json", "predictions.parquet", "validation.parquet", "behaviour.parquet",
+    "metrics.json", "calibration.json", "contract.json", "predictions.parquet", "validation.parquet", "behaviour.parquet",
     "confusion.csv", "reliability.csv", "confusion.png", "reliability.png",
 }  # fmt: skip
 
@@ -125,6 +126,15 @@ def test_a_behaviour_test_of_another_line_s_label_is_named(line, workdir):
     (line.folder / "behaviour.yaml").write_text(BEHAVIOUR.replace("expect: positive", "expect: cheerful"))
     with pytest.raises(SettingsError, match="expect is 'cheerful'; the line's labels are negative, positive"):
         evaluated(line, workdir / "out")
+
+
+def test_the_contract_holds_order_and_token_ids(line, workdir):
+    evaluated(line, workdir / "out")
+    contract = read_json(workdir / "out" / "contract.json")
+    assert (contract["labels"], contract["max_length"]) == (made.LABELS, 64)
+    texts = read_parquet(line.file("split", "test.parquet"))["text"].tolist()
+    tokenizer = read_tokenizer(line.file("train", "tokenizer.json"), 64)
+    assert contract["tokens"] == tokens.digests(tokenizer.encode(text).ids for text in texts)
 
 
 def test_the_same_input_gives_the_same_bytes(line, workdir):

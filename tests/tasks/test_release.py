@@ -228,9 +228,12 @@ def test_a_cell_is_shown_as_it_is_written(value):
     assert shown == ([escaped] if escaped else [""])
 
 
-def test_checks_are_shown_with_both_limits():
-    rows = card.checks([Check(name="a", value=0.12345, min=0.1, max=0.2, rows=1200, outcome="pass")]).rows
-    assert rows == [("pass", "a", "0.1235", "≥ 0.1 and ≤ 0.2", "1,200", "")]
+def test_checks_are_shown_with_both_limits_and_their_interval():
+    check = Check(name="a", value=0.12345, min=0.1, max=0.2, low=0.09, high=0.15, rows=1200, outcome="pass")
+    table = card.checks(verdict.Verdict.of("gate", [check]))
+    assert table.head == ["outcome", "check", "value", "interval", "limit", "rows"]
+    assert table.rows == [["pass", "a", "0.1235", "0.0900 to 0.1500", "≥ 0.1 and ≤ 0.2", "1,200"]]
+    assert table.rules() == ["---", "---", "---:", "---:", "---:", "---:"]
 
 
 def test_who_made_it_is_a_person_or_a_deployment(workdir, monkeypatch):

@@ -68,6 +68,11 @@ class Checkpoint:
             )
         return result
 
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text as the model reads it: with special tokens, cut at `max_length`, not padded."""
+        found: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
+        return found
+
     def _batch(self, texts: list[str]) -> "torch.Tensor":
         encoded = self.tokenizer(
             texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"

@@ -1,13 +1,12 @@
 """Evaluation of a classifier: calibration fitted on validation; figures, slices, behaviour and plots of the test."""
 
 import math
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks import calibration, cases
+from tasks import calibration, cases, slicing, tokens
 from tasks.behaviour import Suite, load
 from tasks.core.errors import DataError
 from tasks.core.files import atomic, read_parquet, write_json, write_parquet
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from tasks.evaluate import EvaluateSettings
 
 COLUMNS = ["id", "text", "source", "split_key", "label", "agreement", "ambiguous"]
-MOST_SOURCES = 50  # slices by source; the rows of smaller sources stand together as "other"
+SCHEMA = 1  # of contract.json
 
 
 def evaluate(line: Line, settings: "EvaluateSettings", out: Path) -> None:
@@ -57,6 +56,7 @@ def evaluate(line: Line, settings: "EvaluateSettings", out: Path) -> None:
     behaviour.write(out / "behaviour.parquet", behaved)
     _write_predictions(out / "predictions.parquet", test, logits, probabilities, labels)
     _write_predictions(out / "validation.parquet", validation, seen, calibration.apply(fitted, seen), labels)
+    _write_contract(out / "contract.json", model, test["text"].tolist()[: tokens.TEXTS])
     _write_plots(out, counts, labels, judged, confidence)
     _write_tables(out, test["label"], np.array(labels, dtype=object)[predicted], judged)
 
@@ -116,12 +116,7 @@ def slices(
 
     A way of slicing for which no row has a value is left out, and so is a slice without rows.
     """
-    names = {
-        "source": _sources(test["source"]),
-        "length": _lengths(test["text"], settings),
-        "agreement": _thirds(test["agreement"]),
-        "ambiguous": test["ambiguous"].map({True: "yes", False: "no"}),
-    }
+    names = slicing.ways(test, settings.length_unit, settings.length_edges)
     groups = {
         by: {str(name): scores.group(actual[at], predicted[at], classes) for name, at in _places(column).items()}
         for by, column in names.items()
@@ -131,34 +126,6 @@ def slices(
 
 def _places(column: "pd.Series[Any]") -> dict[Any, Indices]:
     return {name: np.asarray(rows) for name, rows in column.groupby(column.to_numpy()).indices.items()}
-
-
-def _sources(source: "pd.Series[str]") -> "pd.Series[Any]":
-    counts = source.value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
-    return source.where(source.isin(counts.index[:MOST_SOURCES]), "other")
-
-
-def _lengths(text: "pd.Series[str]", settings: "EvaluateSettings") -> "pd.Series[Any]":
-    """Names such as `0-9`, `10-24`, `25+`."""
-    import pandas as pd
-
-    length = (text if settings.length_unit == "characters" else text.str.split()).map(len)
-    starts = [0, *settings.length_edges]
-    names = [f"{low}-{high - 1}" for low, high in pairwise(starts)] + [f"{starts[-1]}+"]
-    return pd.Series(np.array(names, dtype=object)[np.searchsorted(starts, length, side="right") - 1])
-
-
-def _thirds(agreement: "pd.Series[float]") -> "pd.Series[Any]":
-    """`low`, `middle` and `high` third of the rows that have a value; equal values share a third."""
-    import pandas as pd
-
-    values = agreement.to_numpy(dtype=np.float64, na_value=np.nan)
-    there = ~np.isnan(values)
-    names = np.full(len(values), None, dtype=object)
-    if there.any():
-        edges = np.quantile(values[there], [1 / 3, 2 / 3])
-        names[there] = np.array(["low", "middle", "high"], dtype=object)[np.searchsorted(edges, values[there])]
-    return pd.Series(names)
 
 
 def _calibration(
@@ -237,6 +204,17 @@ def _write_predictions(path: Path, rows: "pd.DataFrame", logits: Any, probabilit
     )
     types = [text, text, text, text, text, number, numbers, numbers]
     write_parquet(path, frame, pa.schema(list(zip(frame.columns, types, strict=True))))
+
+
+def _write_contract(path: Path, model: Checkpoint, texts: list[str]) -> None:
+    """What an exported model must keep: the order of the labels, and how texts become token ids."""
+    content = {
+        "schema_version": SCHEMA,
+        "labels": model.labels,
+        "max_length": model.max_length,
+        "tokens": tokens.digests(model.token_ids(texts)),
+    }
+    write_json(path, content)
 
 
 def _write_plots(

@@ -54,7 +54,13 @@ def mean_interval(values: Floats) -> tuple[float, float, float]:
 
 
 def bootstrap_f1(counts: Indices, draws: int, seed: int) -> tuple[float, float]:
-    """95% percentile bootstrap interval of the macro F1.
+    """95% percentile bootstrap interval of the macro F1."""
+    low, high = np.quantile(f1_draws(counts, draws, seed), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def f1_draws(counts: Indices, draws: int, seed: int) -> Floats:
+    """Macro F1 of `draws` bootstrap resamples [draws].
 
     Rows matter only by their cell of the confusion, so a resample of rows is a multinomial draw of cells: the cost does
     not grow with the rows.
@@ -69,8 +75,7 @@ def bootstrap_f1(counts: Indices, draws: int, seed: int) -> tuple[float, float]:
         both = np.bincount(actual, drawn, classes) + np.bincount(predicted, drawn, classes)
         hits = np.bincount(actual[same], drawn[same], classes)
         values[n] = (2 * hits[both > 0] / both[both > 0]).mean()
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+    return values
 
 
 def roc_auc(actual: Indices, probabilities: Floats) -> float | None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks import slicing
 from tasks.evaluate import EvaluateSettings
 from tasks.kinds.classify import metrics, scores
 
@@ -26,7 +27,7 @@ def test_slices_by_source_count_their_own_rows():
 
 
 def test_small_sources_stand_together_when_there_are_many(monkeypatch):
-    monkeypatch.setattr(metrics, "MOST_SOURCES", 2)
+    monkeypatch.setattr(slicing, "MOST_SOURCES", 2)
     found = sliced(table(9, source=["a"] * 3 + ["b"] * 3 + ["c", "d", "e"]))["source"]
     assert {name: group["rows"] for name, group in found.items()} == {"a": 3, "b": 3, "other": 3}
 
