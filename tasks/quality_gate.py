@@ -4,17 +4,23 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field, model_validator
 
-from tasks import verdict
-from tasks.core.files import read_json, write_text
+from tasks import label_noise, leakage, verdict
+from tasks.core.files import read_json, read_parquet, write_parquet, write_text
 from tasks.core.line import Line
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
+from tasks.label_noise import LabelNoiseSettings
+from tasks.leakage import LeakageSettings
 from tasks.report import data_uri, render
+from tasks.text import TextSettings
 from tasks.verdict import Check, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PLOTS = {"confusion.png": "Confusion matrix", "reliability.png": "Reliability on the test rows"}
 
@@ -48,6 +54,8 @@ class QualityGateSettings(Settings, block="quality_gate"):
     """What a trained model must show before it is exported."""
 
     checks: tuple[CheckSettings, ...] = Field(min_length=1, description="Every one of them must pass.")
+    leakage: LeakageSettings = Field(LeakageSettings(), description="Copies of judging rows in train.")
+    label_noise: LabelNoiseSettings = Field(LabelNoiseSettings(), description="Test labels that the model doubts.")
 
 
 class Metric(NamedTuple):
@@ -57,10 +65,16 @@ class Metric(NamedTuple):
     rows: int | None
 
 
-def quality_gate(line: Line, settings: QualityGateSettings, out: Path) -> None:
-    """Hold evaluate/metrics.json against the checks. Writes verdict.json and gate.html, also when it rejects."""
+def quality_gate(line: Line, settings: QualityGateSettings, text: TextSettings, out: Path) -> None:
+    """Hold evaluate/metrics.json against the checks, and look for leakage and label noise.
+
+    Writes verdict.json, gate.html and rows.parquet (the rows to look at), also when it rejects.
+    """
     metrics = flatten(read_json(line.file("evaluate", "metrics.json")))
     checks = [check for wanted in settings.checks for check in judge(wanted, metrics)]
+    parts = _leakage(line, settings.leakage, text), _label_noise(line, settings.label_noise)
+    checks += [check for part, _ in parts for check in part]
+    _write_rows(out / "rows.parquet", [rows for _, rows in parts])
     result = Verdict.of("quality_gate", checks)
     verdict.write(out / "verdict.json", result)
     plots = [(caption, data_uri(line.file("evaluate", name).read_bytes())) for name, caption in PLOTS.items()]
@@ -68,6 +82,24 @@ def quality_gate(line: Line, settings: QualityGateSettings, out: Path) -> None:
         "gate.html.j2", title=f"{line.name}: quality gate", summary=summary(result), verdict=result, plots=plots
     )
     write_text(out / "gate.html", page)
+
+
+def _leakage(line: Line, settings: LeakageSettings, text: TextSettings) -> tuple[list[Check], "pd.DataFrame"]:
+    sides = {side: read_parquet(line.file("split", f"{side}.parquet")) for side in ("train", "validation", "test")}
+    return leakage.examine(sides, settings, text)
+
+
+def _label_noise(line: Line, settings: LabelNoiseSettings) -> tuple[list[Check], "pd.DataFrame"]:
+    predictions = read_parquet(line.file("evaluate", "predictions.parquet"))
+    return label_noise.examine(predictions, read_json(line.file("label", "labels.json")), settings)
+
+
+def _write_rows(path: Path, tables: list["pd.DataFrame"]) -> None:
+    import pandas as pd
+
+    columns = list(dict.fromkeys(name for table in tables for name in table.columns))
+    filled = [table for table in tables if len(table)]
+    write_parquet(path, pd.concat(filled or tables, ignore_index=True).reindex(columns=columns))
 
 
 def flatten(content: Mapping[str, Any], path: str = "", rows: int | None = None) -> dict[str, Metric]:
@@ -132,7 +164,7 @@ def summary(result: Verdict) -> str:
     """The verdict in a sentence or two."""
     rejecting = result.rejections()
     warning = sum(check.outcome == "warn" for check in result.checks)
-    warned = f" {warning} could not be told from so few rows." if warning else ""
+    warned = f" {warning} of them {'warns' if warning == 1 else 'warn'}." if warning else ""
     if not rejecting:
         return f"All {len(result.checks)} checks let the model through.{warned}"
     more = [f"and {len(rejecting) - 3} more"] if len(rejecting) > 3 else []

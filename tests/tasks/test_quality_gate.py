@@ -1,13 +1,18 @@
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
+from conftest import labeled
 from pydantic import ValidationError
 
 from tasks import verdict
 from tasks.core.errors import RejectedError
-from tasks.core.files import sha256, write_json
+from tasks.core.files import sha256, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.quality_gate import CheckSettings, QualityGateSettings, flatten, judge, quality_gate
+from tasks.rows import LABELED
+from tasks.text import TextSettings
 
 METRICS = {
     "accuracy": 0.86,
@@ -126,13 +131,28 @@ def test_wrong_settings_are_refused(wrong, message):
         QualityGateSettings.model_validate(wrong)
 
 
-def run(folder, *checks, metrics=METRICS):
+def write_tables(line, train=None):
+    """Sides without copies of one another, and predictions that are right and sure."""
+    rows = labeled(160)
+    sides = {"train": rows[:20] if train is None else train(rows), "validation": rows[20:40], "test": rows[40:]}
+    for side, frame in sides.items():
+        write_parquet(line.file("split", f"{side}.parquet"), frame, LABELED)
+    write_json(line.file("label", "labels.json"), ["negative", "positive"])
+    good = (rows[40:]["label"] == "positive").to_numpy()
+    probabilities = list(np.where(good[:, None], [0.1, 0.9], [0.9, 0.1]))
+    predictions = rows[40:][["id", "split_key", "source", "label"]].assign(probabilities=probabilities)
+    write_parquet(line.file("evaluate", "predictions.parquet"), predictions)
+
+
+def run(folder, *checks, metrics=METRICS, train=None):
     line = Line("toy")
     write_json(line.file("evaluate", "metrics.json"), metrics)
     for name in ("confusion.png", "reliability.png"):
         line.file("evaluate", name).write_bytes(PIXEL)
+    write_tables(line, train)
     folder.mkdir()
-    quality_gate(line, QualityGateSettings(checks=tuple(CheckSettings(**check) for check in checks)), folder)
+    settings = QualityGateSettings.model_validate({"checks": checks, "leakage": {"max_near": 1}})
+    quality_gate(line, settings, TextSettings(), folder)
     return (folder / "gate.html").read_text(encoding="utf-8")
 
 
@@ -148,8 +168,16 @@ def test_a_rejection_is_written_with_its_evidence_and_stops_export(workdir):
     with pytest.raises(RejectedError, match=r"accuracy is 0.86, at least 0.9 is needed") as error:
         verdict.require(workdir / "out" / "verdict.json")
     assert error.value.exit_code == 3
-    assert "1 of 2 checks reject" in page
+    assert "1 of 7 checks reject" in page
     assert "✗ reject" in page
+
+
+def test_a_copy_in_train_rejects_and_its_row_is_named(workdir):
+    page = run(workdir / "out", {"metric": "accuracy", "min": 0.8}, train=lambda rows: rows[:41])
+    assert "1 of 6 checks reject: leakage.test.exact is" in page
+    rows = pd.read_parquet(workdir / "out" / "rows.parquet")
+    exact = rows[rows["check"] == "leakage.test.exact"]
+    assert exact[["id", "other_id", "why"]].to_numpy().tolist() == [["r40", "r40", "exact copy in train"]]
 
 
 def test_many_rejections_leave_the_summary_short(workdir):
