@@ -27,6 +27,7 @@ BANDS, WIDTH = 42, 3
 0.98 at 0.45, 0.9996 at 0.55 (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4.2)."""
 
 LIKELY = 0.25  # share of equal hashes, with a standard error of 0.04, below which a candidate is not compared
+MARGIN = 0.2  # by so much the share may fall short of a Jaccard similarity that is worth counting
 BLOCK = 25_000  # texts in the index at once, some 300 MB
 
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -99,11 +100,16 @@ def near_pairs(left: Sequence[str], right: Sequence[str], settings: NearSettings
     )
 
 
-def similarity(one: str, other: str, size: int, settings: NearSettings) -> float | None:
-    """How like two texts are, None where neither similarity reaches its threshold."""
+def similarity(one: str, other: str, size: int, settings: NearSettings, estimate: float = 1.0) -> float | None:
+    """How like two texts are, None where neither similarity reaches its threshold.
+
+    `estimate` is what their MinHashes say of the Jaccard similarity: it saves counting grams in vain.
+    """
     from rapidfuzz.distance import Levenshtein
 
     by_edits = Levenshtein.normalized_similarity(one, other, score_cutoff=settings.edit_similarity)
+    if by_edits < settings.edit_similarity and estimate < settings.near_duplicates - MARGIN:
+        return None
     a, b = _grams(one, size), _grams(other, size)
     by_grams = len(a & b) / len(a | b)
     near = by_edits >= settings.edit_similarity or by_grams >= settings.near_duplicates
@@ -122,9 +128,10 @@ def _search(few: Sequence[str], many: Sequence[str], size: int, settings: NearSe
         hashes[place] = minhash.hashvalues
     for n, minhash in _minhashes(many, size, settings.seed):
         places = np.array(index.query(minhash), dtype=np.int64)
-        likely = (hashes[places] == minhash.hashvalues).mean(axis=1) >= LIKELY
-        for place in places[likely].tolist():
-            found = similarity(few[place][:CUT], many[n][:CUT], size, settings)
+        estimates = (hashes[places] == minhash.hashvalues).mean(axis=1)
+        for at in np.flatnonzero(estimates >= LIKELY):
+            place = int(places[at])
+            found = similarity(few[place][:CUT], many[n][:CUT], size, settings, float(estimates[at]))
             if found is not None:
                 yield Pair(place, n, found)
 
