@@ -23,10 +23,11 @@ ROWS = pa.schema(
         ("label", pa.string()),
         ("predicted", pa.string()),
         ("confidence", pa.float32()),
+        ("other_id", pa.string()),  # of train, where the row is a copy
         ("why", pa.string()),
     ]
 )
-"""rows.parquet of a gate: for each check that rejects the rows to look at. Without texts: those are in split."""
+"""rows.parquet of a gate: under each check's name the rows to look at. Without texts: those are in split."""
 
 TABLED = 20  # examples on a page
 
@@ -60,9 +61,13 @@ class Examination:
 
 
 def to_look_at(check: Check, rows: "pd.DataFrame", most: int) -> "pd.DataFrame":
-    """The `most` rows of highest confidence, as ROWS has them (with their `why`), under the check's name."""
-    found: pd.DataFrame = surest(rows, most).assign(check=check.name)[ROWS.names]
-    return found
+    """The `most` rows of highest confidence, with their `why`, under the check's name."""
+    return as_rows(surest(rows, most).assign(check=check.name))
+
+
+def as_rows(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """The columns of ROWS; null where `rows` does not have one."""
+    return rows.reindex(columns=ROWS.names)
 
 
 def surest(rows: "pd.DataFrame", most: int) -> "pd.DataFrame":

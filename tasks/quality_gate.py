@@ -12,8 +12,11 @@ from tasks.core.stage import run_stage
 from tasks.evaluate import EvaluateSettings
 from tasks.examination import page, write_rows
 from tasks.kinds import load
+from tasks.label_noise import LabelNoiseSettings
+from tasks.leakage import LeakageSettings
 from tasks.limits import CheckSettings
 from tasks.slices import SliceSettings
+from tasks.text import TextSettings
 from tasks.verdict import Verdict
 from tasks.worst import WorstSettings
 
@@ -35,18 +38,23 @@ class QualityGateSettings(Settings, block="quality_gate"):
         le=2,
         description="Most of the Brier score: squared error of probabilities, summed over classes.",
     )
+    leakage: LeakageSettings = Field(LeakageSettings(), description="Copies of judging rows in train.")
+    label_noise: LabelNoiseSettings = Field(LabelNoiseSettings(), description="Test labels that the model doubts.")
     rows_per_check: int = Field(100, ge=1, le=10_000, description="Rows in rows.parquet for a check that rejects.")
     draws: int = Field(1000, ge=100, le=10_000, description="Bootstrap draws of a slice's F1.")
     seed: int = Field(0, ge=0, description="Seed of those draws.")
 
 
-def quality_gate(line: Line, settings: QualityGateSettings, evaluated: EvaluateSettings, out: Path) -> None:
+def quality_gate(
+    line: Line, settings: QualityGateSettings, evaluated: EvaluateSettings, text: TextSettings, out: Path
+) -> None:
     """Examine what evaluate measured. Writes verdict.json, rows.parquet and gate.html, also when it rejects.
 
-    rows.parquet holds, for each check that rejects, the rows to look at (tasks.examination.ROWS).
+    rows.parquet holds, for each check that rejects, the rows to look at (tasks.examination.ROWS); copies in train and
+    doubtful labels stand there in any case.
     """
     kind = load(line.kind, "examine")
-    subject = kind.subject(line, evaluated)
+    subject = kind.subject(line, evaluated, text)
     examinations = [examine(subject, settings) for examine in kind.EXAMINATIONS]
     result = Verdict.of("quality_gate", [check for part in examinations for check in part.checks])
     verdict.write(out / "verdict.json", result)
@@ -57,18 +65,15 @@ def quality_gate(line: Line, settings: QualityGateSettings, evaluated: EvaluateS
 def summary(result: Verdict) -> str:
     """The verdict in a sentence or two."""
     rejecting, every = result.rejections(), len(result.checks)
-    few, open_ = result.count("warn"), result.count("cannot tell")
-    warned = f" {few} could not be told from so few rows." if few else ""
-    asked = f" For {open_} the rows cannot tell." if open_ else ""
+    warning, untold = result.count("warn"), result.count("cannot tell")
+    said = [f"{warning} of them {'warns' if warning == 1 else 'warn'}."] if warning else []
+    said += [f"For {untold} the rows cannot tell."] if untold else []
     if not rejecting:
-        return (
-            f"None of {every} checks rejects the model.{warned}{asked}"
-            if open_
-            else (f"All {every} checks let the model through.{warned}")
-        )
+        first = f"None of {every} checks rejects the model." if said else f"All {every} checks let the model through."
+        return " ".join([first, *said])
     more = [f"and {len(rejecting) - 3} more"] if len(rejecting) > 3 else []
     what = "; ".join(rejecting[:3] + more)
-    return f"{len(rejecting)} of {every} checks reject: {what}. Nothing is exported from this model.{warned}{asked}"
+    return " ".join([f"{len(rejecting)} of {every} checks reject: {what}. Nothing is exported from this model.", *said])
 
 
 if __name__ == "__main__":

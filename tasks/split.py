@@ -1,6 +1,7 @@
 """Train, validation and test: a row's side follows from its split_key alone and so never changes."""
 
 import logging
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,8 @@ from pydantic import Field, model_validator
 from tasks.core.errors import DataError
 from tasks.core.files import read_json, write_json, write_parquet
 from tasks.core.line import Line
-from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
+from tasks.similar import NearSettings, drawn, gram_size, near_pairs, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,21 +23,13 @@ log = logging.getLogger("tidegate")
 SIDES = ("train", "validation", "test")
 
 
-class SplitSettings(Settings, block="split"):
+class SplitSettings(NearSettings, block="split"):
     """The shares of the sides and what is looked for across them."""
 
     train: float = Field(0.7, gt=0, lt=1, description="share of texts to learn from")
     validation: float = Field(0.1, gt=0, lt=1, description="share that decides when to stop and fits the calibration")
     test: float = Field(0.2, gt=0, lt=1, description="share that judges, and nothing else")
     drop_ambiguous_from_train: bool = Field(False, description="leave rows flagged ambiguous out of train")
-    near_duplicates: float = Field(
-        0.8, gt=0, lt=1, description="texts of this Jaccard similarity of character n-grams or more are near-duplicates"
-    )
-    ngram: int = Field(4, ge=2, le=10, description="characters per n-gram; 2 or 3 for Chinese")
-    max_rows: int = Field(
-        20_000, ge=1, description="near-duplicates are looked for among this many rows, drawn at random"
-    )
-    seed: int = Field(0, ge=0, description="seed of that draw and of the MinHash")
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> "SplitSettings":
@@ -91,63 +84,33 @@ def side_of(keys: "pd.Series[str]", settings: SplitSettings) -> "NDArray[np.obje
 
 
 def near_duplicates(frame: "pd.DataFrame", settings: SplitSettings) -> dict[str, Any]:
-    """Pairs of similar texts on different sides, found by MinHash LSH and confirmed by their exact Jaccard similarity.
+    """Pairs of similar texts on different sides (tasks.similar).
 
-    `frame` has id, text and side. The report names ids alone, and says how many rows were looked at. MinHash LSH finds
-    a pair at the threshold more often than not, and a closer one almost surely.
+    `frame` has id, text and side. A text that occurs more than once on a side counts there once. The report names ids
+    alone, and says how many rows were looked at.
     """
-    import numpy as np
-
-    looked = frame
-    if len(frame) > settings.max_rows:
-        rows = np.random.default_rng(settings.seed).choice(len(frame), settings.max_rows, replace=False)
-        looked = frame.iloc[np.sort(rows)]
-    grams = [_grams(text, settings.ngram) for text in looked["text"]]
-    sides, ids = looked["side"].to_numpy(), looked["id"].to_numpy()
-    pairs = [(a, b) for a, b in _similar(grams, settings) if sides[a] != sides[b]]
-    touched = {side: {n for pair in pairs for n in pair if sides[n] == side} for side in SIDES}
+    looked = drawn(frame, settings)
+    texts = looked.assign(text=looked["text"].map(plain)).drop_duplicates(["side", "text"])
+    settings = settings.model_copy(update={"ngram": gram_size(texts["text"].tolist(), settings)})
+    pairs = [pair for sides in combinations(SIDES, 2) for pair in _across(texts, sides, settings)]
     return {
         "threshold": settings.near_duplicates,
+        "edit_similarity": settings.edit_similarity,
         "ngram": settings.ngram,
         "rows_looked_at": len(looked),
         "sampled": len(looked) < len(frame),
         "pairs": len(pairs),
-        "rows": {side: len(touched[side]) for side in SIDES},
-        "examples": sorted([str(ids[a]), str(ids[b])] for a, b in pairs)[:20],
+        "rows": {side: len({pair[side] for pair in pairs if side in pair}) for side in SIDES},
+        "examples": sorted(sorted(pair.values()) for pair in pairs)[:20],
     }
 
 
-def _grams(text: str, size: int) -> set[str]:
-    """Character n-grams of a text without case and runs of white space; the whole text where it is shorter."""
-    plain = " ".join(text.casefold().split())
-    return {plain[n : n + size] for n in range(max(1, len(plain) - size + 1))}
-
-
-def _similar(grams: list[set[str]], settings: SplitSettings) -> list[tuple[int, int]]:
-    """Pairs (a < b) of positions whose sets have a Jaccard similarity of at least the threshold."""
-    from datasketch import MinHash, MinHashLSH
-
-    index = MinHashLSH(threshold=settings.near_duplicates, num_perm=64)
-    pairs: list[tuple[int, int]] = []
-    hashes = MinHash.generator(
-        [[gram.encode() for gram in sorted(one)] for one in grams], num_perm=64, seed=settings.seed + 1, hashfunc=_hash
-    )
-    for n, minhash in enumerate(hashes):
-        near = (m for m in index.query(minhash) if _jaccard(grams[m], grams[n]) >= settings.near_duplicates)
-        pairs.extend((m, n) for m in near)
-        index.insert(n, minhash, check_duplication=False)
-    return sorted(pairs)
-
-
-def _hash(gram: bytes) -> int:
-    """32 bits of a text, the same in every process."""
-    import zlib
-
-    return zlib.crc32(gram)
-
-
-def _jaccard(a: set[str], b: set[str]) -> float:
-    return len(a & b) / len(a | b)
+def _across(texts: "pd.DataFrame", sides: tuple[str, str], settings: SplitSettings) -> list[dict[str, str]]:
+    """Each near-duplicate of two sides as {side: id}."""
+    one, other = (texts[texts["side"] == side] for side in sides)
+    ids = one["id"].tolist(), other["id"].tolist()
+    found = near_pairs(one["text"].tolist(), other["text"].tolist(), settings)
+    return [dict(zip(sides, (str(ids[0][a]), str(ids[1][b])), strict=True)) for a, b, _ in found]
 
 
 def _shadowed(frame: "pd.DataFrame") -> "pd.Series[bool]":

@@ -17,7 +17,8 @@ from tasks.inference import read_tokenizer
 from tasks.rows import LABELED
 
 WRITES = {
-    "metrics.json", "calibration.json", "contract.json", "predictions.parquet", "validation.parquet", "behaviour.parquet",
+    "metrics.json", "calibration.json", "contract.json",
+    "predictions.parquet", "validation.parquet", "behaviour.parquet",
     "confusion.csv", "reliability.csv", "confusion.png", "reliability.png",
 }  # fmt: skip
 

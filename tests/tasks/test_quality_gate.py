@@ -1,155 +1,123 @@
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
-from pydantic import ValidationError
+from conftest import labeled
 
 from tasks import verdict
 from tasks.core.errors import RejectedError
-from tasks.core.files import sha256, write_json
+from tasks.core.files import sha256, write_json, write_parquet
 from tasks.core.line import Line
-from tasks.quality_gate import CheckSettings, QualityGateSettings, flatten, judge, quality_gate
+from tasks.evaluate import EvaluateSettings
+from tasks.kinds.classify import behaviour
+from tasks.quality_gate import QualityGateSettings, quality_gate
+from tasks.rows import LABELED
+from tasks.text import TextSettings
 
-METRICS = {
-    "accuracy": 0.86,
-    "roc_auc": None,
-    "rows": 1000,
-    "calibration": {"method": "temperature", "ece_debiased": 0.015, "band_high": 0.02, "inside_band": True},
-    "slices": {
-        "source": {"film": {"accuracy": 0.9, "rows": 700}, "letters.csv": {"accuracy": 0.7, "rows": 300}},
-        "ambiguous": {"yes": {"accuracy": 0.5, "rows": 30}},
-    },
-}
+LABELS = ["negative", "positive"]
+METRICS = {"accuracy": 0.86, "rows": 1000}
 PIXEL = b"\x89PNG\r\n\x1a\n"
 
 
-def checked(metrics=METRICS, **check):
-    return judge(CheckSettings(**check), flatten(metrics))
+def answers(rows, wrong=()):
+    """What a model says that is sure, and wrong in the rows at these places."""
+    good = (rows["label"] == "positive").to_numpy(copy=True)
+    good[list(wrong)] ^= True
+    probabilities = np.where(good[:, None], [0.05, 0.95], [0.95, 0.05])
+    return rows[["id", "split_key", "source", "label"]].assign(
+        predicted=np.where(good, "positive", "negative"),
+        confidence=0.95,
+        logits=list(np.log(probabilities)),
+        probabilities=list(probabilities),
+    )
 
 
-def outcome(**check):
-    (only,) = checked(**check)
-    return only.outcome
-
-
-@pytest.mark.parametrize(
-    ("limits", "expected"),
-    [({"min": 0.86}, "pass"), ({"min": 0.861}, "reject"), ({"max": 0.86}, "pass"), ({"max": 0.8}, "reject")],
-)
-def test_a_limit_itself_passes(limits, expected):
-    assert outcome(metric="accuracy", **limits) == expected
-
-
-def test_a_star_stands_for_every_slice_and_dots_in_a_source_do_no_harm():
-    found = {check.name: check for check in checked(metric="slices.source.*.accuracy", min=0.8)}
-    assert {name: check.outcome for name, check in found.items()} == {
-        "slices.source.film.accuracy": "pass",
-        "slices.source.letters.csv.accuracy": "reject",
-    }
-    assert found["slices.source.letters.csv.accuracy"].rows == 300
-    assert len(checked(metric="slices.*.accuracy", min=0)) == 3
-
-
-def test_the_characters_of_a_path_are_taken_literally():
-    assert outcome(metric="accurac.", min=0) == "reject"
-    assert outcome(metric="slices.source.(.accuracy", min=0) == "reject"
-
-
-@pytest.mark.parametrize(("min_rows", "expected"), [(30, "reject"), (31, "warn")])
-def test_too_few_rows_warn_instead_of_rejecting(min_rows, expected):
-    (check,) = checked(metric="slices.ambiguous.yes.accuracy", min=0.8, min_rows=min_rows)
-    assert check.outcome == expected
-    assert ("too few rows to tell" in check.note) == (expected == "warn")
-
-
-def test_too_few_rows_that_pass_pass():
-    assert outcome(metric="slices.ambiguous.yes.accuracy", min=0.4, min_rows=1000) == "pass"
-
-
-@pytest.mark.parametrize(
-    ("wrong", "nearest"),
-    [
-        ("acuracy", "accuracy"),
-        ("slices.source.flim.accuracy", "slices.source.film.accuracy"),
-        ("calibration.band", "calibration.band_high"),
-    ],
-)
-def test_an_unknown_metric_rejects_and_names_the_nearest(wrong, nearest):
-    (check,) = checked(metric=wrong, min=0)
-    assert check.outcome == "reject"
-    assert f"metrics.json has no {wrong}; the nearest is {nearest}" in check.note
-
-
-def test_another_metric_can_be_the_limit():
-    assert outcome(metric="calibration.ece_debiased", max_metric="calibration.band_high") == "pass"
-    assert outcome(metric="accuracy", max_metric="calibration.band_high") == "reject"
-    (check,) = checked(metric="calibration.ece_debiased", max_metric="calibration.band")
-    assert check.outcome == "reject"
-    assert "nearest is calibration.band_high" in check.note
-
-
-def test_the_higher_of_limit_and_metric_counts():
-    (check,) = checked(metric="calibration.ece_debiased", max=0.03, max_metric="calibration.band_high")
-    assert check.max == 0.03
-    (check,) = checked(metric="calibration.ece_debiased", max=0.01, max_metric="calibration.band_high")
-    assert (check.max, check.outcome) == (0.02, "pass")
-
-
-@pytest.mark.parametrize(
-    "check",
-    [
-        {"metric": "roc_auc", "min": 0},
-        {"metric": "calibration.method", "min": 0},
-        {"metric": "accuracy", "max_metric": "roc_auc"},
-        {"metric": "accuracy", "max": 1, "max_metric": "roc_auc"},
-    ],
-)
-def test_what_could_not_be_measured_rejects(check):
-    assert outcome(**check) == "reject"
-
-
-def test_a_flag_counts_as_one():
-    assert outcome(metric="calibration.inside_band", min=1) == "pass"
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"checks": []}, "at least 1 item"),
-        ({"checks": [{"metric": "accuracy"}]}, "needs `min`, `max` or `max_metric`"),
-        ({"checks": [{"metric": "accuracy", "min": 0.9, "max": 0.8}]}, "nothing could pass"),
-        ({"checks": [{"metric": "accuracy", "min": float("nan")}]}, "finite"),
-        ({}, "Field required"),
-    ],
-)
-def test_wrong_settings_are_refused(wrong, message):
-    with pytest.raises(ValidationError, match=message):
-        QualityGateSettings.model_validate(wrong)
-
-
-def run(folder, *checks, metrics=METRICS):
+def run(folder, *checks, metrics=METRICS, train=None, wrong=(), behaved=(), **settings):
+    """The gate on 120 test rows and 20 of validation, without copies of one another."""
     line = Line("toy")
+    rows = labeled(160)
+    sides = {"train": rows[:20] if train is None else train(rows), "validation": rows[20:40], "test": rows[40:]}
+    for side, frame in sides.items():
+        write_parquet(line.file("split", f"{side}.parquet"), frame, LABELED)
     write_json(line.file("evaluate", "metrics.json"), metrics)
+    write_json(line.file("evaluate", "contract.json"), {"labels": LABELS})
+    write_parquet(line.file("evaluate", "predictions.parquet"), answers(rows[40:], wrong))
+    write_parquet(line.file("evaluate", "validation.parquet"), answers(rows[20:40]))
+    behaviour.write(line.file("evaluate", "behaviour.parquet"), pd.DataFrame(behaved, columns=behaviour.COLUMNS))
     for name in ("confusion.png", "reliability.png"):
         line.file("evaluate", name).write_bytes(PIXEL)
     folder.mkdir()
-    quality_gate(line, QualityGateSettings(checks=tuple(CheckSettings(**check) for check in checks)), folder)
+    content = {"checks": checks or [{"metric": "accuracy", "min": 0.8}], "leakage": {"max_near": 1}, **settings}
+    quality_gate(line, QualityGateSettings.model_validate(content), EvaluateSettings(), TextSettings(), folder)
     return (folder / "gate.html").read_text(encoding="utf-8")
 
 
+def looked_at(folder, check):
+    rows = pd.read_parquet(folder / "rows.parquet")
+    return rows[rows["check"] == check]
+
+
 def test_a_passed_gate_lets_export_through(workdir):
-    page = run(workdir / "out", {"metric": "accuracy", "min": 0.8})
+    page = run(workdir / "out")
     assert verdict.require(workdir / "out" / "verdict.json").verdict == "pass"
     assert page.count("data:image/png;base64,") == 2
     assert "http" not in page
 
 
 def test_a_rejection_is_written_with_its_evidence_and_stops_export(workdir):
-    page = run(workdir / "out", {"metric": "accuracy", "min": 0.9}, {"metric": "rows", "min": 1})
+    page = run(workdir / "out", {"metric": "accuracy", "min": 0.9}, {"metric": "rows", "min": 1}, wrong=range(5))
     with pytest.raises(RejectedError, match=r"accuracy is 0.86, at least 0.9 is needed") as error:
         verdict.require(workdir / "out" / "verdict.json")
     assert error.value.exit_code == 3
-    assert "1 of 2 checks reject" in page
+    assert "1 of 7 checks reject" in page
     assert "✗ reject" in page
+    assert looked_at(workdir / "out", "accuracy")["id"].tolist() == [f"r{n}" for n in range(40, 45)]
+
+
+def test_a_slice_below_its_floor_rejects_and_its_wrong_rows_are_named(workdir):
+    floor = {"name": "early", "where": "id < 'r60' and id > 'r40'", "floor": 0.8}
+    page = run(workdir / "out", slices=[floor, {"by": "label", "floor": 0.5}], wrong=range(1, 15))
+    (found,) = [c for c in verdict.read(workdir / "out" / "verdict.json").checks if c.outcome == "reject"]
+    assert (found.name, found.rows, found.p < 0.001) == ("slice early: accuracy", 19, True)
+    assert len(looked_at(workdir / "out", found.name)) == 14
+    assert page.count("data:image/png;base64,") == 3  # the forest plot too
+
+
+def test_a_slice_whose_rows_cannot_tell_says_how_many_would(workdir):
+    run(workdir / "out", slices=[{"name": "few", "where": "id < 'r110'", "floor": 0.85}], wrong=[65])
+    decided = verdict.read(workdir / "out" / "verdict.json")
+    (found,) = [check for check in decided.checks if check.name.startswith("slice")]
+    assert (decided.verdict, found.outcome) == ("pass", "cannot tell")
+    assert found.rows_needed > found.rows
+    assert "rows would tell" in (workdir / "out" / "gate.html").read_text()
+
+
+def test_a_copy_in_train_rejects_and_its_row_is_named_on_the_page_too(workdir):
+    page = run(workdir / "out", train=lambda rows: rows[:41])
+    assert "checks reject: leakage.test.exact is" in page
+    exact = looked_at(workdir / "out", "leakage.test.exact")
+    assert exact[["id", "other_id", "why"]].to_numpy().tolist() == [["r40", "r40", "exact copy in train"]]
+    assert "Copies in train" in page
+
+
+def test_doubtful_labels_are_listed_though_nothing_rejects(workdir):
+    page = run(workdir / "out", wrong=range(12))
+    assert verdict.read(workdir / "out" / "verdict.json").verdict == "pass"
+    assert set(looked_at(workdir / "out", "label_noise")["id"]) == {f"r{n}" for n in range(40, 52)}
+    assert "Labels to look at again" in page
+
+
+def test_failing_behaviour_stands_on_the_page_and_in_the_rows(workdir):
+    part = {"kind": "minimum", "cases": 2, "rows": 2, "failed": 1, "fail_rate": 0.5, "fail_rate_low": 0.1,
+            "fail_rate_high": 0.9}  # fmt: skip
+    case = ["kindness", "minimum", "a {x}", 1, "a <b>film</b>", None, "positive", "negative", None, 0.2, False]
+    check = {"metric": "behaviour.kindness.fail_rate", "max": 0.1}
+    page = run(workdir / "out", check, metrics={**METRICS, "behaviour": {"kindness": part}}, behaved=[case])
+    assert "a &lt;b&gt;film&lt;/b&gt;" in page
+    assert verdict.read(workdir / "out" / "verdict.json").rejections()
+    found = looked_at(workdir / "out", "behaviour.kindness.fail_rate")
+    assert found[["id", "predicted"]].to_numpy().tolist() == [["a {x} / 1", "negative"]]
 
 
 def test_many_rejections_leave_the_summary_short(workdir):
@@ -167,7 +135,8 @@ def test_the_page_escapes_what_a_source_is_called(workdir):
 
 
 def test_the_same_metrics_give_the_same_bytes(workdir):
+    worst = {"most": 3, "floor": 0.5, "min_rows": 10}
     for name in ("one", "two"):
-        run(workdir / name, {"metric": "slices.*.accuracy", "min": 0.8, "min_rows": 50})
+        run(workdir / name, slices=[{"by": "label", "metric": "accuracy", "floor": 0.5}], worst_slices=worst, wrong=[3])
     assert sha256(workdir / "one") == sha256(workdir / "two")
     assert json.loads((workdir / "one" / "verdict.json").read_text())["gate"] == "quality_gate"

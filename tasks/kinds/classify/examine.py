@@ -1,4 +1,4 @@
-"""What a classifier is examined on before it is exported: figures, slices, the worst slices, calibration, errors."""
+"""What a classifier is examined on before it is exported: figures, slices, calibration, behaviour, leakage, labels."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import floors, limits, slices, slicing, worst
-from tasks.core.files import read_json
+from tasks import behaviour, floors, label_noise, leakage, limits, report, slices, slicing, worst
+from tasks.core.files import read_json, read_parquet
 from tasks.core.line import Line
-from tasks.examination import Examination, Plot, examples, to_look_at
+from tasks.examination import TABLED, Examination, Plot, Section, as_rows, examples, to_look_at
 from tasks.floors import Claim
 from tasks.forest import forest
 from tasks.kinds.classify import scores
 from tasks.kinds.classify.answers import answered
-from tasks.report import png
 from tasks.slices import Mask
 from tasks.verdict import Check
 
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
 
     from tasks.evaluate import EvaluateSettings
     from tasks.quality_gate import QualityGateSettings
+    from tasks.text import TextSettings
 
 PLOTS = {"confusion.png": "Confusion matrix", "reliability.png": "Reliability on the test rows"}
-ELSEWHERE = ("behaviour.", "validation.")
+ELSEWHERE = ("behaviour.", "fairness.", "validation.")
 """Figures of metrics.json that are not about test rows."""
 
 
@@ -42,6 +42,12 @@ class Subject:
     validation: "pd.DataFrame"
     ways: Mapping[str, "pd.Series[Any]"]
     """The slice of each test row, by way of slicing."""
+    train: "pd.DataFrame"
+    behaved: "pd.DataFrame"
+    """evaluate/behaviour.parquet."""
+    labels: list[str]
+    """In the order of the probabilities."""
+    text: "TextSettings"
 
     @property
     def right(self) -> Mask:
@@ -53,12 +59,22 @@ def _right(rows: "pd.DataFrame") -> Mask:
     return (rows["predicted"] == rows["label"]).to_numpy(dtype=bool)
 
 
-def subject(line: Line, evaluated: "EvaluateSettings") -> Subject:
-    """Read evaluate/{metrics.json, predictions.parquet, validation.parquet} and split/{test, validation}.parquet."""
+def subject(line: Line, evaluated: "EvaluateSettings", text: "TextSettings") -> Subject:
+    """Read what evaluate wrote, and split/{train, validation, test}.parquet."""
     test = answered(line.file("split", "test.parquet"), line.file("evaluate", "predictions.parquet"))
     validation = answered(line.file("split", "validation.parquet"), line.file("evaluate", "validation.parquet"))
     ways = slicing.ways(test, evaluated.length_unit, evaluated.length_edges)
-    return Subject(line, read_json(line.file("evaluate", "metrics.json")), test, validation, ways)
+    return Subject(
+        line,
+        read_json(line.file("evaluate", "metrics.json")),
+        test,
+        validation,
+        ways,
+        train=read_parquet(line.file("split", "train.parquet"), leakage.NEEDED),
+        behaved=read_parquet(line.file("evaluate", "behaviour.parquet")),
+        labels=read_json(line.file("evaluate", "contract.json"))["labels"],
+        text=text,
+    )
 
 
 def figures(of: Subject, settings: "QualityGateSettings") -> Examination:
@@ -97,7 +113,9 @@ def sliced(of: Subject, settings: "QualityGateSettings") -> Examination:
             claims.append(claim)
             places[claim.name] = mask
     checks = floors.judge(claims, settings.level)
-    plots = [Plot("Slices of the test rows, their floors marked", png(forest(checks)), wide=True)] if claims else []
+    plots = (
+        [Plot("Slices of the test rows, their floors marked", report.png(forest(checks)), wide=True)] if claims else []
+    )
     return Examination(checks, _wrong(checks, places, of, settings), plots)
 
 
@@ -132,8 +150,7 @@ def calibrated(of: Subject, settings: "QualityGateSettings") -> Examination:
     """Brier score with its interval against the limit of params, where there is one."""
     if settings.brier_max is None:
         return Examination([])
-    labels = read_json(of.line.file("evaluate", "contract.json"))["labels"]
-    actual = of.test["label"].map({label: n for n, label in enumerate(labels)}).to_numpy(dtype=np.int64)
+    actual = np.array([of.labels.index(label) for label in of.test["label"]], dtype=np.int64)
     brier = scores.brier(actual, _probabilities(of.test))
     checks = [floors.ceiling("calibration: Brier score", brier, settings.brier_max)]
     return Examination(checks, _wrong(checks, {checks[0].name: np.ones(len(actual), dtype=bool)}, of, settings))
@@ -141,6 +158,53 @@ def calibrated(of: Subject, settings: "QualityGateSettings") -> Examination:
 
 def _probabilities(rows: "pd.DataFrame") -> NDArray[np.float64]:
     return np.array(rows["probabilities"].tolist(), dtype=np.float64)
+
+
+def behaved(of: Subject, _settings: "QualityGateSettings") -> Examination:
+    """No checks of its own, for their limits are plain ones: the tests on the page, and the cases that fail."""
+    told = behaviour.overview(of.metrics, of.behaved)
+    sections = [Section("Behaviour and fairness", report.render("behaviour.html.j2", behaviour=told))] if told else []
+    failing = of.behaved[~of.behaved["passed"]]
+    fair = failing["kind"] == "fairness"
+    rows = failing.assign(
+        check=np.where(fair, "fairness.", "behaviour.") + failing["test"] + np.where(fair, ".flip_rate", ".fail_rate"),
+        id=failing["template"] + " / " + failing["case"].astype(str),
+        label=failing["expected"],
+        confidence=failing["after"],
+        why="fails: its text is in evaluate/behaviour.parquet",
+    )
+    return Examination([], [as_rows(rows)], sections=sections)
+
+
+def leaked(of: Subject, settings: "QualityGateSettings") -> Examination:
+    """Copies of test, validation and listed rows in train."""
+    import pandas as pd
+
+    sides = {"train": of.train, "validation": of.validation, "test": of.test}
+    checks, pairs = leakage.examine(sides, settings.leakage, of.text)
+    if pairs.empty:
+        return Examination(checks)
+    told = pairs.head(TABLED).assign(of=lambda shown: shown["check"].str.split(".").str[1:-1].str.join(" "))
+    judged, learned = (pd.concat(parts).set_index("id") for parts in ([of.test, of.validation], [of.train]))
+    told = told.assign(
+        text=told["id"].map(judged["text"]).fillna(told["id"]),
+        other=told["other_id"].map(learned["text"]),
+        other_label=told["other_id"].map(learned["label"]),
+        exact=told["check"].str.endswith(".exact"),
+    )
+    lead = f"{len(pairs):,} pairs of a judging row and a row of train that is its copy, or nearly."
+    page = report.render("copies.html.j2", lead=lead, rows=told.to_dict("records"))
+    return Examination(checks, [as_rows(pairs)], sections=[Section("Copies in train", page)])
+
+
+def doubted(of: Subject, settings: "QualityGateSettings") -> Examination:
+    """Test rows whose label the model finds implausible."""
+    checks, listed = label_noise.examine(of.test, of.labels, settings.label_noise)
+    known = of.test.set_index("id").loc[listed["id"], ["text", "confidence"]].reset_index(drop=True)
+    rows = listed.assign(predicted=listed["suggested"], confidence=known["confidence"], text=known["text"])
+    lead = f"{checks[0].note}. Either may be wrong, the label or the model; no row was dropped."
+    sections = [examples("Labels to look at again", lead, rows)] if len(rows) else []
+    return Examination(checks, [as_rows(rows)], sections=sections)
 
 
 def errors(of: Subject, _settings: "QualityGateSettings") -> Examination:
@@ -154,6 +218,9 @@ EXAMINATIONS: tuple[Callable[[Subject, "QualityGateSettings"], Examination], ...
     figures,
     sliced,
     calibrated,
+    leaked,
+    doubted,
+    behaved,
     errors,
 )
 """In the order in which they stand on the page."""
