@@ -4,7 +4,6 @@ import contextlib
 import csv
 import hashlib
 import json
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable
@@ -46,9 +45,8 @@ class Corpus:
         return {side: len(frame) for side, frame in self.sides.items()}
 
     def write(self, folder: Path) -> None:
-        """Write label/labels.json, split/{train,validation,test}.parquet and the default line's behaviour tests."""
+        """Write label/labels.json and split/{train,validation,test}.parquet."""
         write_json(folder / "label" / "labels.json", self.labels)
-        shutil.copy(ROOT / "data" / "sentiment" / "behaviour.yaml", folder)
         for side, frame in self.sides.items():
             write_parquet(folder / "split" / f"{side}.parquet", frame, LABELED)
 

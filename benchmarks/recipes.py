@@ -14,6 +14,7 @@ import contextlib
 import math
 import os
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
@@ -94,6 +95,7 @@ def run(arguments: argparse.Namespace, data: Path) -> Figures:
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     with tempfile.TemporaryDirectory() as folder:
         corpus.write(Path(folder))
+        shutil.copy("data/sentiment/behaviour.yaml", folder)
         runs = {
             str(seed): measured(name, with_train(params, seed=seed), Path(folder), stages, lambda at: read(at, params))
             for seed in seeds
