@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks import calibration, cases, slicing, tokens
 from tasks.behaviour import Suite, load
@@ -31,32 +32,50 @@ def evaluate(line: Line, settings: "EvaluateSettings", out: Path) -> None:
     model = Checkpoint(line.folder / "train")
     labels = model.labels
     suite = load(line.folder / "behaviour.yaml", labels)
-    known, actual = (_indices(frame, labels, side) for frame, side in ((validation, "validation"), (test, "test")))
+    known = _indices(validation, labels, "validation")
+    _indices(test, labels, "test")
     seen = model.logits(validation["text"].tolist(), settings.batch_size, "validation")
     logits = model.logits(test["text"].tolist(), settings.batch_size, "test")
 
     fitted, losses = calibration.fit(seen, known, settings.calibration, settings.seed)
+    sure = calibration.apply(fitted, seen)
+    behaved = _behaviour(suite, test, calibration.apply(fitted, logits), model, fitted, settings)
+    elsewhere = {"validation": _validation(known, sure), **behaviour.summary(behaved)}
+    report(out, test, logits, labels, fitted, losses, elsewhere, settings)
+    write_json(out / "calibration.json", fitted)
+    behaviour.write(out / "behaviour.parquet", behaved)
+    _write_predictions(out / "validation.parquet", validation, seen, sure, labels)
+    _write_contract(out / "contract.json", model, test["text"].tolist()[: tokens.TEXTS])
+
+
+def report(
+    out: Path,
+    test: "pd.DataFrame",
+    logits: NDArray[np.float32],
+    labels: list[str],
+    fitted: dict[str, Any],
+    losses: dict[str, float],
+    elsewhere: dict[str, Any],
+    settings: "EvaluateSettings",
+) -> None:
+    """Write what the test rows say: metrics.json, predictions.parquet, and the plots with their tables.
+
+    `logits` [rows, classes] are answers to `test`, `fitted` is their calibration with the log losses that chose it;
+    `elsewhere` are figures of metrics.json that are not about test rows.
+    """
+    actual = _indices(test, labels, "test")
     probabilities = calibration.apply(fitted, logits)
-    predicted = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     judged = calibration.judge(
         confidence, predicted == actual, settings.calibration_bins, settings.draws, settings.seed
     )
     counts = scores.confusion(actual, predicted, len(labels))
-
     metrics = headline(actual, probabilities, counts, settings)
     metrics["per_class"] = by_class(counts, labels)
     metrics["calibration"] = _calibration(fitted, losses, judged, actual, probabilities)
-    metrics["validation"] = _validation(known, calibration.apply(fitted, seen))
     metrics["slices"] = slices(test, actual, predicted, len(labels), settings)
-    behaved = _behaviour(suite, test, probabilities, model, fitted, settings)
-    metrics |= behaviour.summary(behaved)
-    write_json(out / "metrics.json", plain(metrics))
-    write_json(out / "calibration.json", fitted)
-    behaviour.write(out / "behaviour.parquet", behaved)
+    write_json(out / "metrics.json", plain(metrics | elsewhere))
     _write_predictions(out / "predictions.parquet", test, logits, probabilities, labels)
-    _write_predictions(out / "validation.parquet", validation, seen, calibration.apply(fitted, seen), labels)
-    _write_contract(out / "contract.json", model, test["text"].tolist()[: tokens.TEXTS])
     _write_plots(out, counts, labels, judged, confidence)
     _write_tables(out, test["label"], np.array(labels, dtype=object)[predicted], judged)
 
