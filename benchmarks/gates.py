@@ -20,11 +20,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import faults
 import numpy as np
 from challengers import Trained, pool, trained
 from corpora import LABELS
 from project import KEPT, ROOT
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from scipy.stats import beta
 
@@ -38,6 +40,7 @@ from tasks.kinds.classify.scores import Indices
 
 SIZES = (500, 1000, 2000)
 TARGETS = (-0.05, -0.03, -0.02, -0.01, 0.02, 0.04)  # true differences in accuracy, challenger less champion
+REDRAWS = 200
 OUTCOMES = ("better", "not worse", "undecided", "worse")
 
 Shares = dict[str, float]
@@ -230,14 +233,66 @@ def _f1(cells: np.ndarray) -> np.ndarray:
     return means
 
 
+def sound(_draws: int) -> dict[str, Any]:
+    """The default line's model on redrawn test sets: nothing is wrong, and nothing should reject."""
+    rejected, checks = 0, dict[str, int]()
+    rng = np.random.default_rng(2)
+    with faults.copied():
+        whole = faults.answered()
+        for _ in track(range(REDRAWS), "sound", console=Console(stderr=True)):
+            faults.measure(faults.redrawn(whole, rng))
+            verdict, _ = faults.judged_quality()
+            rejected += verdict.verdict == "reject"
+            for check in verdict.checks:
+                if check.outcome == "reject":
+                    checks[check.name] = checks.get(check.name, 0) + 1
+    print(f"A sound model on {REDRAWS} redrawn test sets of {len(whole) // 2:,} rows: the quality gate passes")
+    print(f"{cell(REDRAWS - rejected, REDRAWS)} %; checks that rejected: {checks or 'none'}\n")
+    return {"passes": 1 - rejected / REDRAWS, "checks": checks}
+
+
+def planted(_draws: int) -> dict[str, Any]:
+    """Faults put into the default line's files, one at a time."""
+    table = Table(title="Planted faults")
+    for column in ("fault", "check meant for it", "found", "value", "all that reject"):
+        table.add_column(column)
+    report = {}
+    for some, judge in ((faults.QUALITY_FAULTS, faults.judged_quality), (faults.RELEASE_FAULTS, faults.judged_release)):
+        for name, (put, meant) in some.items():
+            with faults.copied():
+                put()
+                verdict, _ = judge()
+            found = {check.name: check for check in verdict.checks if check.outcome == "reject"}
+            value = f"{found[meant].value:.4g}" if meant in found else ""
+            table.add_row(name, meant, "yes" if meant in found else "NO", value, ", ".join(found))
+            report[name] = meant in found
+    _print(table, "Each in a copy of data/sentiment whose gates pass.")
+    return report
+
+
+def cost(_draws: int) -> dict[str, Any]:
+    """Seconds of both gates on 1,000 test rows, and of inference alone."""
+    with faults.copied():
+        faults.measure(faults.answered().head(1000))
+        _, quality = faults.judged_quality()
+        _, release = faults.judged_release()
+        inference = faults.inference_seconds()
+    print(f"1,000 test rows: quality gate {quality:.1f} s, release gate {release:.1f} s, of which inference of all")
+    print(f"variants, alone and together, {inference:.1f} s: {quality + release - inference:.1f} s beyond inference\n")
+    return {"quality_gate": quality, "release_gate": release, "inference": inference}
+
+
 def _print(table: Table, note: str) -> None:
-    Console(width=None if sys.stdout.isatty() else 170).print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
     print(f"{note}\n")
 
 
 PARTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "nothing-changed": nothing_changed,
     "known-differences": known_differences,
+    "sound": sound,
+    "planted": planted,
+    "cost": cost,
 }
 
 

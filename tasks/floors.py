@@ -40,13 +40,12 @@ class Claim(NamedTuple):
 def accuracy(name: str, right: NDArray[np.bool_], floor: float) -> Claim:
     """Share of right answers: exact one-sided binomial test, Clopper-Pearson interval (1934)."""
     from scipy.stats import binomtest
-    from statsmodels.stats.proportion import proportion_confint
 
     hits, rows = int(right.sum()), len(right)
     if not rows:
         return Claim(name, floor, 0, None, None, None, 1.0, lambda _: None)
     p = binomtest(hits, rows, floor, alternative="less").pvalue
-    low, high = proportion_confint(hits, rows, alpha=2 * TAIL, method="beta")
+    low, high = binomtest(hits, rows).proportion_ci(1 - 2 * TAIL, method="exact")
 
     def needed(tail: float) -> int | None:
         return rows_for_rate(hits / rows, rows, floor, tail)
@@ -72,10 +71,15 @@ def drawn(name: str, value: float, draws: Floats, right: NDArray[np.bool_], floo
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p values of claims that are tested together, each corrected by Holm's step-down procedure (1979)."""
-    from statsmodels.stats.multitest import multipletests
+    """p values of claims that are tested together, each corrected by Holm's step-down procedure (1979).
 
-    return [float(value) for value in multipletests(p, method="holm")[1]] if len(p) else []
+    statsmodels has it too, but collects garbage at every call, which costs more than all the rest.
+    """
+    order = np.argsort(p, kind="stable")
+    steps = np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1)
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected.tolist()
 
 
 def judge(claims: Sequence[Claim], level: float) -> list[Check]:

@@ -7,7 +7,7 @@ and pair of bins is looked at: the search of slice finders (Chung et al. 2019), 
 import unicodedata
 from collections.abc import Iterator
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,12 +96,17 @@ def bins(described: "pd.DataFrame") -> list[Bin]:
 
 
 def _intervals(values: NDArray[np.float64]) -> Iterator[tuple[float, float]]:
-    edges = set(np.quantile(values, QUARTERS).round(3))
+    edges = set(_down(np.quantile(values, QUARTERS)))
     if (values == 0).any() and (values > 0).any():
-        edges.add(max(0.001, values[values > 0].min().round(3)))
+        edges.add(max(0.001, float(_down(values[values > 0].min()))))
     kept = sorted(edge for edge in edges if values.min() < edge <= values.max())
     ends = [-np.inf, *kept, np.inf]
     return ((float(low), float(high)) for low, high in pairwise(ends) if kept)
+
+
+def _down(values: Any) -> Any:
+    """To three decimals, never upwards: a bin from the lowest value on must hold the lowest value."""
+    return np.floor(np.round(values * 1000, 6)) / 1000
 
 
 def search(described: "pd.DataFrame", right: Mask, settings: WorstSettings) -> list[Slice]:

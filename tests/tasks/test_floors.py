@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from tasks import floors
@@ -14,9 +15,7 @@ def right(hits, rows):
 
 
 def judged(*claims, level=0.05):
-    return floors.judge(
-        [floors.accuracy(f"c{n}", right(*claim[:2]), claim[2]) for n, claim in enumerate(claims)], level
-    )
+    return floors.judge([floors.accuracy("c", right(hits, rows), floor) for hits, rows, floor in claims], level)
 
 
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.01, 0.99))
@@ -32,6 +31,12 @@ def test_holm_as_worked_by_hand():
     # 0.01 x 4, 0.02 x 3, then 0.03 x 2 = 0.06 (not below what came before), 0.04 x 1 raised to 0.06
     assert floors.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert floors.holm([]) == []
+
+
+@settings(max_examples=10, deadline=None)  # statsmodels takes a tenth of a second
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_that_of_statsmodels(p):
+    assert floors.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 @pytest.mark.parametrize(
@@ -116,8 +121,8 @@ def test_the_bootstrap_gives_interval_and_p():
 
 
 def test_f1_at_its_floor_is_rejected_in_about_the_level():
-    rejected = np.mean([f1(0.8, 0.8, rows=300, seed=seed).p < 0.05 for seed in range(100)])
-    assert rejected <= 0.12  # three standard errors above 0.05
+    rejected = np.mean([f1(0.8, 0.8, rows=300, seed=seed).p < 0.05 for seed in range(60)])
+    assert rejected <= 0.13  # three standard errors above 0.05
 
 
 def test_draws_without_spread_claim_no_certainty():

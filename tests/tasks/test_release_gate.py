@@ -7,7 +7,7 @@ import pytest
 from tasks import release_gate as stage
 from tasks import verdict
 from tasks.core.errors import DataError
-from tasks.core.files import read_json, read_parquet, write_parquet
+from tasks.core.files import read_json, read_parquet, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.inference import Model, read_signature
 from tasks.kinds.classify import gates
@@ -57,7 +57,7 @@ def test_the_verdict_of_a_line(released):
     assert decided.verdict == "pass"
     assert decided.details["admissible"] == ["fp32", "int8"]
     names = {c.name for c in decided.checks}
-    assert names == {
+    assert names == {"labels", "tokenizer"} | {
         f"{variant}.{name}"
         for variant in ("fp32", "int8")
         for name in (
@@ -72,6 +72,8 @@ def test_the_verdict_of_a_line(released):
     page = (released / "data/sentiment/release_gate/gate.html").read_text()
     assert "fp32, int8" in page
     assert "fp32.agreement" in page
+    assert "int8 beside torch" in page
+    assert read_parquet(released / "data/sentiment/release_gate/rows.parquet").empty
 
 
 def test_timings_stand_beside_and_no_stage_reads_them(released):
@@ -104,11 +106,68 @@ def test_other_answers_than_torch_s_reject_whatever_int8_does(line, tmp_path):
     path = line.file("evaluate", "predictions.parquet")
     frame = read_parquet(path)
     frame["probabilities"] = [p[::-1] if n % 9 == 0 else p for n, p in enumerate(frame["probabilities"])]
+    turned = {"negative": "positive", "positive": "negative"}
+    frame["predicted"] = [turned[p] if n % 9 == 0 else p for n, p in enumerate(frame["predicted"])]
     write_parquet(path, frame)
     loose = VariantLimits(agreement_min=0, gap_p95_max=1, accuracy_drop_max=1, alone_gap_p95_max=1, size_mb_max=1)
     decided = judged(line, tmp_path / "out", int8=loose)
     assert decided.verdict == "reject"
     assert "fp32.agreement is 0.8833, at least 0.999 is needed" in decided.rejections()
+    rows = read_parquet(tmp_path / "out/rows.parquet")
+    assert (rows["check"] == "fp32.agreement").sum() == 14
+    assert set(rows.loc[rows["check"] == "fp32.agreement", "id"]) == {f"test{n}" for n in range(0, 120, 9)}
+    assert rows["why"].str.startswith("torch answers ").any()
+
+
+def test_a_flipped_order_of_labels_is_found_by_its_check(line, tmp_path):
+    path = line.file("export", "signature.json")
+    signature = read_json(path)
+    write_json(path, {**signature, "labels": signature["labels"][::-1]})
+    decided = judged(line, tmp_path / "out")
+    assert decided.verdict == "reject"
+    assert [c.name for c in decided.checks if c.outcome == "reject"] == ["labels"]
+    assert decided.rejections() == ["labels is 2, at most 0 is needed (evaluate used negative, positive)"]
+    assert decided.details["admissible"] == []
+    rows = read_parquet(tmp_path / "out/rows.parquet")
+    assert set(rows["check"]) == {"labels"}
+    assert len(rows) == 100  # of 120, as params cap them
+    assert rows["confidence"].is_monotonic_decreasing
+
+
+def test_names_are_compared_where_the_graph_turned_its_outputs(line):
+    signature = read_signature(line.file("export", "signature.json"))
+    turned = signature.model_copy(update={"labels": signature.labels[::-1]})
+    truth = gates.measured(line.file("split", "test.parquet"), line.file("evaluate", "predictions.parquet"), signature)
+    model = Model.open(line.folder / "export/variants", line.file("train", "tokenizer.json"), turned, "fp32")
+    found = gates.checks(model, truth, ReleaseGateSettings().fp32, ReleaseGateSettings())
+    assert {c.name: c.value for c in found.checks}["fp32.agreement"] == 0
+
+
+def wrong_tokenizer(line):
+    """Two words change places in the vocabulary: every id still exists."""
+    path = line.file("train", "tokenizer.json")
+    content = read_json(path)
+    vocabulary = content["model"]["vocab"]
+    vocabulary["great"], vocabulary["awful"] = vocabulary["awful"], vocabulary["great"]
+    write_json(path, content)
+
+
+def test_a_wrong_tokenizer_is_found_by_its_check(line, tmp_path):
+    wrong_tokenizer(line)
+    decided = judged(line, tmp_path / "out")
+    assert [c.name for c in decided.checks if c.outcome == "reject"] == ["tokenizer"]
+    rows = read_parquet(tmp_path / "out/rows.parquet")
+    texts = read_parquet(line.file("split", "test.parquet")).set_index("id")["text"]
+    assert len(rows) > 10
+    assert texts[rows["id"]].str.contains("great|awful").all()
+
+
+def test_a_tokenizer_that_cuts_elsewhere_is_found(line, tmp_path):
+    path = line.file("export", "signature.json")
+    write_json(path, {**read_json(path), "max_length": 32})
+    decided = judged(line, tmp_path / "out")
+    (sentence,) = decided.rejections()
+    assert "evaluate cut texts at 64 tokens, the export cuts them at 32" in sentence
 
 
 def test_too_large_a_variant_is_dropped(line, tmp_path):

@@ -86,7 +86,7 @@ def test_a_wrong_expression_says_what_is_wrong_before_anything_runs(where, messa
 def test_an_expression_that_only_some_rows_bear_names_its_slice():
     rows = ROWS.assign(label=[1, "a", "b"])
     wanted = SliceSettings(name="odd", where="label > 'a'", floor=0.5)
-    with pytest.raises(SettingsError, match=r"quality_gate.slices, odd: the expression cannot be evaluated"):
+    with pytest.raises(SettingsError, match=r"quality_gate\.slices, odd: the expression cannot be evaluated"):
         list(members(wanted, rows, WAYS))
 
 
