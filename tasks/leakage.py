@@ -43,7 +43,7 @@ class LeakageSettings(NearSettings):
     """How many copies are borne, and where else than in the line's own sides copies are looked for."""
 
     max_exact: float = Field(0.0, ge=0, le=1, description="share of the judging rows with an exact copy in train")
-    max_near: float = Field(0.01, ge=0, le=1, description="share of the judging rows with but a near copy in train")
+    max_near: float = Field(0.005, ge=0, le=1, description="share of the judging rows with but a near copy in train")
     max_rows: int = Field(
         100_000, ge=1, description="near copies are looked for among this many rows of a table, exact ones among all"
     )
