@@ -192,7 +192,8 @@ def leaked(of: Subject, settings: "QualityGateSettings") -> Examination:
         other_label=told["other_id"].map(learned["label"]),
         exact=told["check"].str.endswith(".exact"),
     )
-    lead = f"{len(pairs):,} pairs of a judging row and a row of train that is its copy, or nearly."
+    count = "One pair" if len(pairs) == 1 else f"{len(pairs):,} pairs"
+    lead = f"{count} of a judging row and a row of train that is its copy, or nearly."
     page = report.render("copies.html.j2", lead=lead, rows=told.to_dict("records"))
     return Examination(checks, [as_rows(pairs)], sections=[Section("Copies in train", page)])
 
