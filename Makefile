@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-outcome lint setup clean help
+.PHONY: run test test-long test-outcome lint setup clean help
 
 run: $(VENV)/.ready  ## take every line from its sources to a release
 	@tidegate run
 
 test: $(VENV)/.ready  ## the fast tests
-	@python -m pytest -m "not outcome" -n auto --dist loadgroup
+	@python -m pytest -m "not outcome and not long" -n auto --dist loadgroup
+
+test-long: $(VENV)/.ready  ## kills, edits and rivals in mid-run: minutes
+	@python -m pytest -m long -n auto --dist loadgroup
 
 test-outcome: $(VENV)/.ready  ## what a real `make run` left: accuracy, verdicts, release
 	@python -m pytest -m outcome

@@ -33,7 +33,7 @@ from scipy.stats import beta
 from tasks import paired
 from tasks.comparison import CompareSettings
 from tasks.core.errors import TidegateError
-from tasks.core.files import write_json
+from tasks.core.files import read_json, write_json
 from tasks.core.quiet import silence
 from tasks.core.settings import line_params, parse, read_params
 from tasks.kinds.classify.scores import Indices
@@ -77,7 +77,9 @@ def main() -> int:
     except TidegateError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    write_json(KEPT / "gates.json", report)
+    path = KEPT / "gates.json"
+    known = read_json(path) if path.exists() else {}
+    write_json(path, known | report)
     return 0
 
 

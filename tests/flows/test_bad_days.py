@@ -137,6 +137,7 @@ def test_a_source_that_is_gone_or_unreadable_loses_nothing(project, lines):
     assert release_id(Path("data/toy/release/bundle")) == release_id(lines["repro"] / "data/toy/release/bundle")
 
 
+@pytest.mark.long
 def test_bad_rows_go_aside_or_stop_the_line(project):
     good = pd.read_csv("reviews.csv")
     odd = pd.DataFrame(
@@ -172,6 +173,7 @@ def test_bad_rows_go_aside_or_stop_the_line(project):
     assert not Path("data/toy/label").exists() or not list(Path("data/toy/label").iterdir())
 
 
+@pytest.mark.long
 def test_one_class_only(project):
     write_reviews(Path("reviews.csv"), rows=60, seed=1)
     only = pd.read_csv("reviews.csv").query("sentiment == 'positive'")
@@ -257,6 +259,7 @@ def unbroken(lines, tiny_encoder, tmp_path, at_home):
     return release_id(lines["run"] / "data/toy/release/bundle")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_kill_9_in_sync_and_in_each_stage_and_go_on(unbroken, tmp_path, monkeypatch):
     log = tmp_path / "log"

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pandas as pd
+import pytest
 import yaml
 from commands import dvc, tidegate
 from toy import here
@@ -48,6 +49,7 @@ def test_the_second_run_does_nothing_and_starts_no_prefect(lines):
     assert "Flow run" not in again.stdout
 
 
+@pytest.mark.long
 def test_a_change_of_one_stage_reruns_what_depends_on_it_and_going_back_restores(lines, tmp_path):
     folder = shutil.copytree(lines["run"], tmp_path / "copy", symlinks=True)
     place = {"cwd": folder, "env": {**lines["environment"], "PYTHONPATH": str(folder)}}
@@ -98,6 +100,7 @@ def test_status_and_doctor(lines):
     assert "telemetry" in doctor.stdout
 
 
+@pytest.mark.long
 def test_metrics_and_experiments_of_dvc_work(lines, tmp_path):
     metrics = dvc("metrics", "show", "--json", **here(lines, "run"))
     assert "accuracy" in metrics.stdout

@@ -54,6 +54,7 @@ def test_after_a_run_a_repro_has_nothing_to_do_and_the_other_way_round(fake):
     assert "Flow run" not in idle.stdout  # Prefect was not even started
 
 
+@pytest.mark.long
 def test_each_restores_what_the_other_computed(fake):
     set_param(fake, neutral=0.0)
     assert run().returncode == 0
@@ -85,6 +86,7 @@ def test_force_runs_a_stage_though_nothing_changed(fake):
     assert "second: unchanged" in done.stdout  # the same output again
 
 
+@pytest.mark.long
 def test_a_repro_during_a_run_is_refused_and_a_run_during_a_repro(fake, tmp_path):
     tidegate("sync", "toy")
     (fake / "wait").write_text("15")
@@ -111,6 +113,7 @@ def test_a_repro_during_a_run_is_refused_and_a_run_during_a_repro(fake, tmp_path
         assert process.wait(60) == 0, log.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", [RUN, REPRO], ids=["run", "repro"])
 @pytest.mark.parametrize("edit", ["params", "code"])
 def test_an_edit_during_a_stage_fails_it_and_records_nothing(fake, tmp_path, command, edit):

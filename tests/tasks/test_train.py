@@ -141,6 +141,7 @@ def start_and_kill(after: int) -> int:
     return checkpoint_step()
 
 
+@pytest.mark.long
 def test_killed_with_kill_9_twice_it_ends_with_the_weights_of_an_unbroken_run(ready, tiny_encoder, caplog):
     long = {"epochs": 8, "patience": 8, "precision": "bf16", "checkpoint_seconds": 0, "log_steps": 1}
     project(tiny_encoder, **long)
