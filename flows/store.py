@@ -81,7 +81,8 @@ def find(line: str, wanted: str | None = None) -> Path:
     if not matching:
         known = ", ".join(release.id for release in found) or "none"
         raise TidegateError(
-            f"There is no release {wanted or ''} of {line} in {STORE}. Known: {known}. Run `tidegate run {line}`."
+            f"There is no release{f' {wanted}' if wanted else ''} of {line} in {STORE}. Known: {known}. "
+            f"Run `tidegate run {line}`."
         )
     if wanted and len(matching) > 1:
         raise TidegateError(f"{wanted!r} fits {', '.join(release.id for release in matching)}; give more of the id.")

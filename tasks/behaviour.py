@@ -148,6 +148,8 @@ def load(path: Path, labels: Sequence[str] | None = None) -> Suite:
         raise SettingsError(f"{path} is missing. It lists the line's behaviour tests; [] for none.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not readable as YAML: {error}") from None
+    if content is None:
+        raise SettingsError(f"{path} is empty. It lists the line's behaviour tests; [] for none.")
     try:
         suite = Suite.model_validate({"tests": content} if isinstance(content, list) else content)
     except ValidationError as error:

@@ -140,3 +140,9 @@ def test_the_page_shows_failing_examples_escaped():
     assert "11.1%" in page
     assert "2.0 to 43.5%" in page
     assert report.render("behaviour.html.j2", behaviour=[]).strip() == ""
+
+
+def test_an_empty_file_is_no_list_of_nothing(tmp_path):
+    (tmp_path / "behaviour.yaml").write_text("# all gone\n")
+    with pytest.raises(SettingsError, match=r"behaviour.yaml is empty. .*\[\] for none"):
+        load(tmp_path / "behaviour.yaml")
