@@ -145,4 +145,4 @@ def test_the_page_shows_failing_examples_escaped():
 def test_an_empty_file_is_no_list_of_nothing(tmp_path):
     (tmp_path / "behaviour.yaml").write_text("# all gone\n")
     with pytest.raises(SettingsError, match=r"behaviour.yaml is empty. .*\[\] for none"):
-        load(tmp_path / "behaviour.yaml")
+        behaviour.load(tmp_path / "behaviour.yaml")
