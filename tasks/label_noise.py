@@ -43,7 +43,7 @@ class Noise:
     `places` are positions of rows, `suggested` the label index that the model would give to each. `expected` and
     `expected_high` are the mean and the 97.5 % quantile of the share listed when labels are drawn by the model's own
     probabilities: so many are listed though no label is wrong. Figures `without` the listed rows flatter the model, for
-    most of them are its errors: the truth lies between.
+    most of them are its errors: the truth lies between. They are None where every row is listed.
     """
 
     rows: int
@@ -53,9 +53,9 @@ class Noise:
     expected: float
     expected_high: float
     accuracy: float
-    accuracy_without: float
+    accuracy_without: float | None
     f1_macro: float
-    f1_macro_without: float
+    f1_macro_without: float | None
 
     @property
     def share(self) -> float:
@@ -88,8 +88,6 @@ def find(actual: Indices, probabilities: Floats, settings: LabelNoiseSettings) -
 
     At least two labels must occur.
     """
-    from sklearn.metrics import f1_score
-
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     listed = _listed(actual, probabilities)
     predicted = probabilities.argmax(axis=1)
@@ -98,6 +96,7 @@ def find(actual: Indices, probabilities: Floats, settings: LabelNoiseSettings) -
     places = places[np.argsort(own[places], kind="stable")]
     by_chance = _by_chance(probabilities, settings)
     kept = ~listed
+    some = bool(kept.any())
     return Noise(
         rows=len(actual),
         places=places,
@@ -106,10 +105,16 @@ def find(actual: Indices, probabilities: Floats, settings: LabelNoiseSettings) -
         expected=float(by_chance.mean()),
         expected_high=float(np.quantile(by_chance, CHANCE)),
         accuracy=float((predicted == actual).mean()),
-        accuracy_without=float((predicted == actual)[kept].mean()),
-        f1_macro=float(f1_score(actual, predicted, average="macro", zero_division=0)),
-        f1_macro_without=float(f1_score(actual[kept], predicted[kept], average="macro", zero_division=0)),
+        accuracy_without=float((predicted == actual)[kept].mean()) if some else None,
+        f1_macro=_f1_macro(actual, predicted),
+        f1_macro_without=_f1_macro(actual[kept], predicted[kept]) if some else None,
     )
+
+
+def _f1_macro(actual: Indices, predicted: Indices) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(actual, predicted, average="macro", zero_division=0))
 
 
 def _listed(actual: Indices, probabilities: Floats) -> NDArray[np.bool_]:
@@ -142,11 +147,14 @@ def _untold(actual: Indices, settings: LabelNoiseSettings) -> str:
 
 def _check(noise: Noise, settings: LabelNoiseSettings) -> Check:
     limit = settings.max_share
-    note = (
-        f"{len(noise.places)} rows; chance alone lists {noise.expected:.1%}, up to {noise.expected_high:.1%}; without "
-        f"them accuracy {noise.accuracy_without:.4f} instead of {noise.accuracy:.4f}, "
-        f"macro F1 {noise.f1_macro_without:.4f} instead of {noise.f1_macro:.4f}"
-    )
+    note = f"{len(noise.places)} rows; chance alone lists {noise.expected:.1%}, up to {noise.expected_high:.1%}; "
+    if noise.accuracy_without is None:
+        note += "without them no row is left"
+    else:
+        note += (
+            f"without them accuracy {noise.accuracy_without:.4f} instead of {noise.accuracy:.4f}, "
+            f"macro F1 {noise.f1_macro_without:.4f} instead of {noise.f1_macro:.4f}"
+        )
     rejects = limit is not None and noise.share > limit
     return Check(
         name="label_noise",

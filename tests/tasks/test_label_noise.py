@@ -116,6 +116,13 @@ def test_a_label_that_no_row_has_does_no_harm():
     assert len(rows) == round(check.value * there.sum())
 
 
+def test_a_model_that_doubts_every_label_leaves_no_row_and_that_is_said():
+    probabilities = np.array([[0.1, 0.9], [0.9, 0.1]] * 10)
+    (check,), listed = examine(frame(probabilities, np.array([0, 1] * 10)), LABELS[:2], FEW)
+    assert (check.value, check.outcome, len(listed)) == (1, "warn", 20)
+    assert check.note.endswith("without them no row is left")
+
+
 @pytest.mark.parametrize(
     ("rows", "actual", "said"),
     [(19, None, "too few rows to tell: 19, 20 are asked for"), (40, 0, "one label alone"), (0, None, "too few rows")],
