@@ -108,10 +108,10 @@ class ServingFolder:
 
     def point(self, pointer: Pointer) -> None:
         """Let a line be served by a release that was put here. Raises StageError where it was not."""
-        for wanted in filter(None, (pointer, pointer.shadow, pointer.canary)):
-            manifest = f"{self.root}/{pointer.line}/releases/{wanted.release}/{MANIFEST}"
+        for release in (pointer.release, *(beside.release for beside in (pointer.shadow, pointer.canary) if beside)):
+            manifest = f"{self.root}/{pointer.line}/releases/{release}/{MANIFEST}"
             if not self.fs.exists(manifest):
-                raise StageError(f"{manifest} is missing: release {wanted.release} was not deployed to {self.url}.")
+                raise StageError(f"{manifest} is missing: release {release} was not deployed to {self.url}.")
         content = json.dumps(pointer.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
         with self._plain_errors():
             self._write(f"{self.root}/{pointer.line}/{POINTER}", content.encode())
