@@ -22,8 +22,10 @@ class RunCancelled(Exception):
 
 
 @contextmanager
-def child(command: list[str], *, stdout: int | None = None) -> Iterator["subprocess.Popen[str]"]:
+def child(command: list[str], *, stdout: int | None = None, merged: bool = False) -> Iterator["subprocess.Popen[str]"]:
     """A child process in a session of its own that lives no longer than this block, nor than this process.
+
+    Its errors go where this process's do when that is a terminal, else, or when `merged`, where its output goes.
 
     The child is told of a pipe whose other end this process holds: when that closes, the child ends its group.
     """
@@ -37,7 +39,7 @@ def child(command: list[str], *, stdout: int | None = None) -> Iterator["subproc
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
-            stderr=None if sys.stderr.isatty() else (subprocess.STDOUT if stdout else None),
+            stderr=None if sys.stderr.isatty() and not merged else (subprocess.STDOUT if stdout else None),
             text=True,
             encoding="utf-8",
             errors="replace",
