@@ -33,6 +33,7 @@ SERVED = STATE / "served"
 """Local copies of a serving folder that is elsewhere."""
 FAREWELL_SECONDS = 1.0
 """In which every caller with an open connection is answered with `Connection: close`, and so goes elsewhere."""
+DRAIN_SECONDS = 5.0  # for what is left in the queue, which nobody waits for, such as a shadow's texts
 MEGABYTE = 2**20
 
 
@@ -102,7 +103,7 @@ class _Process(uvicorn.Server):
         self.loading.start()
         super().run(sockets or [self.listener])
         took = time.monotonic()
-        drained = self.hub.stop(0.0 if self.force_exit else self.options.settings.stop_seconds)
+        drained = self.hub.stop(0.0 if self.force_exit else DRAIN_SECONDS)
         log.info("%s in %.1f s", "stopped" if drained else "stopped, with requests left", time.monotonic() - took)
         if self.failure:
             log.error("%s", self.failure)
