@@ -54,6 +54,7 @@ def check() -> None:
     load_behaviour(lines)
     for name, settings in lines.items():
         typer.echo(f"{name}: {settings.kind}, {len(settings.sources)} source(s): all settings are valid")
+    typer.echo("serving: all settings are valid")
 
 
 @app.command()
@@ -146,6 +147,27 @@ def predict(
     target = context.obj / output if output else source.with_name(f"{source.stem}.scored{source.suffix}")
     summary = predict_file(find(line, release), source, target, text_column=text)
     typer.echo(summary)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
+    folder: Annotated[str | None, typer.Option(help="the serving folder: a path or any fsspec URL")] = None,
+    line: Annotated[list[str] | None, typer.Option(metavar="LINE", help="serve this alone; may be repeated")] = None,
+    log: Annotated[bool, typer.Option("--log/--no-log", help="keep a prediction log")] = True,
+    keyless: Annotated[bool, typer.Option("--keyless", help="ignore team.yaml; loopback only")] = False,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", help="restart on death, and on SIGHUP without a gap")
+    ] = False,
+) -> None:
+    """Serve the lines over HTTP until SIGTERM or Ctrl-C; what is in flight is finished. Settings: block `serving`."""
+    from serving.__main__ import run
+    from serving.options import Options
+    from serving.settings import load_serving
+
+    options = Options(load_serving(), tuple(line or ()), log, not keyless)
+    raise typer.Exit(run(options.having(host=host, port=port, folder=folder), supervised))
 
 
 def main() -> None:

@@ -116,6 +116,11 @@ class ServingFolder:
         with self._plain_errors():
             self._write(f"{self.root}/{pointer.line}/{POINTER}", content.encode())
 
+    def holds(self, line: str, release: str) -> bool:
+        """Whether a release of the line is here."""
+        with self._plain_errors():
+            return bool(self.fs.exists(f"{self.root}/{line}/releases/{release}/{MANIFEST}"))
+
     def fetch(self, line: str, release: str, cache: Path) -> Path:
         """The folder of a release on this machine, every byte of it checked. Raises StageError otherwise.
 
