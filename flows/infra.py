@@ -140,12 +140,14 @@ class Service:
         self.client = client
 
     def await_ready(self, seconds: float) -> None:
-        """Wait until it is ready. Raises StageError with the service's own reason when it is not in time."""
+        """Wait until the line is served. Raises StageError when the release is refused, or not loaded in time."""
         end = time.monotonic() + seconds
         while self._call("GET", "/v2/health/ready").status_code != OK:
+            said = self._call("GET", f"/v1/lines/{self.line}")
+            if said.status_code == OK and (refused := said.json().get("refused")):
+                raise StageError(f"the service refuses it: {refused['reason']}")
             if time.monotonic() > end:
-                said = self._call("GET", f"/v1/lines/{self.line}").text[:500]
-                raise StageError(f"not ready after {seconds:g} s: {said}")
+                raise StageError(f"not ready after {seconds:g} s")
             time.sleep(0.1)
 
     def describe(self) -> dict[str, Any]:
