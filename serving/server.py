@@ -34,6 +34,8 @@ SERVED = STATE / "served"
 FAREWELL_SECONDS = 1.0
 """In which every caller with an open connection is answered with `Connection: close`, and so goes elsewhere."""
 DRAIN_SECONDS = 5.0  # for what is left in the queue, which nobody waits for, such as a shadow's texts
+LOADERS = frozenset({"loading", "pointers"})
+"""Threads that load releases."""
 MEGABYTE = 2**20
 
 
@@ -102,12 +104,15 @@ class _Process(uvicorn.Server):
         log.info("imported in %.1f s, %s; process %d", time.time() - process.create_time(), _memory(), os.getpid())
         self.loading.start()
         super().run(sockets or [self.listener])
-        took = time.monotonic()
         drained = self.hub.stop(0.0 if self.force_exit else DRAIN_SECONDS)
-        log.info("%s in %.1f s", "stopped" if drained else "stopped, with requests left", time.monotonic() - took)
         if self.failure:
             log.error("%s", self.failure)
-        return 1 if self.failure else 0
+        log.info("ended" if drained else "ended, with requests left")
+        code = 1 if self.failure else 0
+        if not drained or any(thread.name in LOADERS for thread in threading.enumerate()):
+            logging.shutdown()
+            os._exit(code)  # a thread inside onnxruntime cannot be told to end, and aborts when it is cut off
+        return code
 
     def _load(self) -> None:
         try:
