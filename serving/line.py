@@ -33,7 +33,9 @@ class Reply:
     labels: list[str]
     """[texts]"""
     probabilities: NDArray[np.float32]
-    """[texts, classes], calibrated, in the order of the release's labels."""
+    """[texts, classes], calibrated."""
+    classes: list[str]
+    """The columns of `probabilities`: another release of the line may have them in another order."""
     release: str
     version: str | None
     variant: str
@@ -198,7 +200,7 @@ class ServedLine:
             self._ask_later(asked, now.canary, now.champion, labels)
         elif now.shadow and meets_shadow(now.shadow.rule):
             self._ask_later(asked, now.shadow, now.shadow.served, labels)
-        return Reply(labels, probabilities, served.release, served.version, served.variant, served.role)
+        return Reply(labels, probabilities, served.labels, served.release, served.version, served.variant, served.role)
 
     def _failed(self, asked: _Asked, served: Served, future: "Future[Reply]", error: Exception) -> bool:
         """Count it. The champion answers for a canary that fails: True when it was asked to."""

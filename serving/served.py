@@ -166,10 +166,15 @@ def differs(given: Mapping[str, float], expected: Mapping[str, Any], tolerance: 
 
 
 def warm(model: Model) -> None:
-    """Compute single texts and full batches of several lengths, so that the first real request meets nothing new."""
+    """Compute single texts of several lengths and the widest batches, so that no real request is the first of its kind."""
+    longest = model.signature.max_length
     length = STEP
-    while length <= model.signature.max_length:
-        text = "a " * (length - 2)  # two tokens mark start and end
-        model.predict([text], cleaned=True)
-        model.predict([text] * max(1, TOKENS // length), cleaned=True)
+    while length < longest:
+        model.predict([_words(length)], cleaned=True)
         length *= 2
+    for length in (min(STEP, longest), longest):
+        model.predict([_words(length)] * max(1, TOKENS // length), cleaned=True)
+
+
+def _words(tokens: int) -> str:
+    return "a " * (tokens - 2)  # two tokens mark start and end
