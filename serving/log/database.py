@@ -1,6 +1,8 @@
 """The database of the prediction log: opened, and brought to the schema of this program."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +93,24 @@ def refuse_newer(found: str | None, engine: "Engine") -> None:
 def writing(engine: "Engine") -> "Engine":
     """The same engine, whose transactions take SQLite's write lock at once instead of failing half-way for it."""
     return engine.execution_options(writes=True)
+
+
+@contextmanager
+def connected(url: str) -> Iterator["Engine"]:
+    """A database at this program's schema, for a command. Raises TidegateError where it cannot be reached or used."""
+    from sqlalchemy.exc import DBAPIError
+
+    engine = open_database(url)
+    try:
+        migrate(engine)
+        yield engine
+    except DBAPIError as error:
+        what = str(error.orig).strip().partition("\n")[0]
+        raise TidegateError(
+            f"The prediction log {engine.url!r} cannot be used: {what}. Try again when it can."
+        ) from None
+    finally:
+        engine.dispose()
 
 
 def gone(error: BaseException) -> bool:

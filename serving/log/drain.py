@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
@@ -14,9 +13,7 @@ from serving.log.retention import purge
 from serving.log.settings import LogSettings
 from serving.log.spool import Spool, Writer, adopt
 from serving.log.store import Batch, batches
-
-if TYPE_CHECKING:
-    from serving.metrics import Metrics
+from serving.metrics import Metrics
 
 log = logging.getLogger("tidegate")
 
@@ -28,7 +25,7 @@ PURGE_SECONDS = 24 * 3600.0
 class Drain:
     """Moves records of this process's spool, and of those that dead processes left, into the database."""
 
-    def __init__(self, settings: LogSettings, metrics: "Metrics", own: Writer) -> None:
+    def __init__(self, settings: LogSettings, metrics: Metrics, own: Writer) -> None:
         self.settings, self.metrics, self.own = settings, metrics, own
         self.engine = open_database(settings.database())
         self.adopted: list[Spool] = []
@@ -54,6 +51,10 @@ class Drain:
         self._thread.join(timeout)
         if self._thread.is_alive():
             return False
+        return self.close()
+
+    def close(self) -> bool:
+        """Let go of spools and database; whether everything of this process is in the latter."""
         done = self.own.settled == self.own.accepted
         for spool in [*self.adopted, self.own]:
             spool.let_go()
@@ -175,3 +176,12 @@ class Drain:
         dropped = self.own.dropped
         self.metrics.spool_dropped.inc(dropped - self._dropped)
         self._dropped = dropped
+
+
+def drain_leftovers(settings: LogSettings) -> None:
+    """Move what dead processes left in the spool into the database, once."""
+    drain = Drain(settings, Metrics(), Writer(Path(settings.spool), max_bytes=0))
+    try:
+        drain.once()
+    finally:
+        drain.close()

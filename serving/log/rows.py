@@ -88,14 +88,14 @@ def decoded(payload: bytes) -> tuple[list[Row], list[Row]]:
     every = {name: value for name, value in record.items() if name not in _PER_TEXT}
     texts = every.pop("text") or [None] * rows
     contents = _parts(bytes.fromhex(every.pop("content") or ""), rows)
-    probabilities = _parts(base64.b64decode(every.pop("probabilities")), rows)
+    joined = base64.b64decode(every.pop("probabilities"))
+    probabilities = _parts(joined, rows)
+    confidence = np.frombuffer(joined, "<f4").reshape(rows, -1).max(axis=1).tolist()
     projections = _parts(base64.b64decode(every.pop("projection")), rows)
-    columns = zip(texts, contents, probabilities, projections, *(record[name] for name in _PER_TEXT), strict=True)
-    names = ("text", "content", "probabilities", "projection", *_PER_TEXT)
-    made = [{**every, "position": n, **dict(zip(names, values, strict=True))} for n, values in enumerate(columns)]
-    for row in made:
-        row["confidence"] = float(np.frombuffer(row["probabilities"], "<f4").max())
-    return made, []
+    names = ("position", "text", "content", "probabilities", "confidence", "projection", *_PER_TEXT)
+    told = [record[name] for name in _PER_TEXT]
+    columns = zip(range(rows), texts, contents, probabilities, confidence, projections, *told, strict=True)
+    return [{**every, **dict(zip(names, values, strict=True))} for values in columns], []
 
 
 def microseconds(time: datetime) -> int:

@@ -1,12 +1,13 @@
 """Settings of the prediction log, and the two secrets that come from the environment alone."""
 
 import os
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from tasks.core.errors import SettingsError
-from tasks.core.settings import Settings
+from tasks.core.settings import PARAMS, Settings, parse, read_params
 
 URL = "TIDEGATE_LOG_URL"
 """Environment variable with the database's URL; it wins over params.yaml, so that passwords stay out of it."""
@@ -60,3 +61,9 @@ class LogSettings(Settings):
                 "more, the same on every machine, e.g. from `openssl rand -hex 32`."
             )
         return key
+
+
+def load_log(path: Path = PARAMS) -> LogSettings:
+    """The block `serving.log` of params.yaml; all defaults where there is none. Raises SettingsError."""
+    serving = read_params(path).get("serving") if path.exists() else None
+    return parse(LogSettings, serving.get("log") if isinstance(serving, dict) else None, "serving.log")

@@ -252,7 +252,22 @@ def adopt(root: Path, but: str | None = None) -> list[Spool]:
 
 def waiting(root: Path) -> list[Path]:
     """Segments of all processes, dead or alive, that are not in the database yet."""
-    return sorted(root.glob(f"{PREFIX}*/*.spool"))
+    found = []
+    for path in sorted(root.glob(f"{PREFIX}*/*.spool")):
+        with contextlib.suppress(FileNotFoundError):  # drained meanwhile
+            if path.stat().st_size:
+                found.append(path)
+    return found
+
+
+def lag(root: Path) -> int:
+    """Records of all processes, dead or alive, that are not in the database yet."""
+    total = 0
+    for path in root.glob(f"{PREFIX}*/counters"):
+        with contextlib.suppress(FileNotFoundError):
+            accepted, _, settled = struct.unpack_from("=3Q", path.read_bytes().ljust(24, b"\0"))
+            total += accepted - settled
+    return total
 
 
 @contextlib.contextmanager
