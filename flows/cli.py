@@ -170,6 +170,41 @@ def serve(
     raise typer.Exit(run(options.having(host=host, port=port, folder=folder), supervised))
 
 
+@app.command()
+def log(
+    line: LineName = None,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="first delete what is older than serving.log.keep_days")
+    ] = False,
+) -> None:
+    """Show what the prediction log holds, what waits in the spool and what was lost."""
+    from flows import log as prediction_log
+
+    if purge:
+        typer.echo(f"{prediction_log.purge(line):,} old row(s) deleted")
+    prediction_log.show(line)
+
+
+@app.command()
+def forget(
+    context: typer.Context,
+    line: OneLine,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="a request's id: its rows of the log")] = None,
+    row_ids: Annotated[list[str] | None, typer.Option("--row-id", help="the id of a row of the inbox")] = None,
+    text_file: Annotated[list[Path] | None, typer.Option(help="a file with one text, as it was sent")] = None,
+    text_stdin: Annotated[bool, typer.Option("--text-stdin", help="read one text from the standard input")] = False,
+) -> None:
+    """Erase a person's texts from log, spool, inbox and caches, and say what could not be reached.
+
+    A text never stands on the command line: the shell would remember it.
+    """
+    from flows.forget import forget as erase
+    from flows.forget import read_texts
+
+    texts = read_texts([context.obj / file for file in text_file or []], sys.stdin.buffer if text_stdin else None)
+    typer.echo(erase(line, ids or [], row_ids or [], texts))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import Field
@@ -23,6 +24,7 @@ from tasks.core.settings import Settings
 
 log = logging.getLogger("tidegate")
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of all cores in a period
 SOONEST = 0.1  # seconds; to ask again sooner than this is of no use
 SMOOTHING = 0.1  # weight of the newest batch in the measured rate: some twenty batches are remembered
 
@@ -44,7 +46,14 @@ class BatchSettings(Settings):
     @property
     def side_by_side(self) -> int:
         """Workers, counted by the cores that this process may use where none are given."""
-        return self.workers or max(1, len(os.sched_getaffinity(0)) // self.threads)
+        return self.workers or max(1, cores() // self.threads)
+
+
+def cores() -> int:
+    """Cores that this process may use: those it is bound to, and no more than a container's share comes to."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, period = QUOTA.read_text().split() if QUOTA.exists() else ("max", "")
+    return bound if quota == "max" else max(1, min(bound, -(-int(quota) // int(period))))
 
 
 class Engine(Protocol[RowOut]):

@@ -35,7 +35,7 @@ class Reply:
     probabilities: NDArray[np.float32]
     """[texts, classes], calibrated."""
     classes: list[str]
-    """The release's labels, in the order of its probabilities."""
+    """The columns of `probabilities`: another release of the line may have them in another order."""
     release: str
     version: str | None
     variant: str

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from serving.deployment import Beside, Pointer, ServingFolder
 from serving.log.record import Role
-from tasks.bundle import Manifest, known_schema, read_manifest, release_id
+from tasks.bundle import Manifest, known_schema, read_manifest
 from tasks.core.errors import StageError
 from tasks.core.files import read_json
 from tasks.inference import STEP, TOKENS, Model
@@ -91,11 +91,6 @@ def load(folder: ServingFolder, line: str, choice: Choice, cache: Path, threads:
     """Fetch, verify, load and warm a release, as a champion. Raises TidegateError that says why it cannot serve."""
     bundle = folder.fetch(line, choice.release, cache)
     manifest = read_manifest(bundle)
-    if (found := release_id(bundle)) != choice.release:
-        raise StageError(
-            f"{bundle} holds release {found}, the pointer names {choice.release}: its manifest was changed or the "
-            "folder was renamed. Promote again."
-        )
     _belongs(manifest, line, choice.variant, bundle)
     model, provider = _model(bundle, choice, threads)
     if (manifest.kind, manifest.labels) != (model.signature.kind, model.signature.labels):
@@ -135,6 +130,8 @@ def replay(model: Model, path: Path) -> None:
     try:
         content = read_json(path)
         known_schema(path, content, SCHEMA)
+        if not content["requests"]:
+            raise StageError(f"{path} holds no request: nothing says what the release should answer.")
         for number, request in enumerate(content["requests"], start=1):
             answer = model.predict([request["text"]], cleaned=True)
             given = dict(zip(model.signature.labels, answer.probabilities[0].tolist(), strict=True))
@@ -166,10 +163,15 @@ def differs(given: Mapping[str, float], expected: Mapping[str, Any], tolerance: 
 
 
 def warm(model: Model) -> None:
-    """Compute single texts and full batches of several lengths, so that the first real request meets nothing new."""
+    """Compute single texts of several lengths and the widest batches: no real request is the first of its kind."""
+    longest = model.signature.max_length
     length = STEP
-    while length <= model.signature.max_length:
-        text = "a " * (length - 2)  # two tokens mark start and end
-        model.predict([text], cleaned=True)
-        model.predict([text] * max(1, TOKENS // length), cleaned=True)
+    while length < longest:
+        model.predict([_words(length)], cleaned=True)
         length *= 2
+    for length in (min(STEP, longest), longest):
+        model.predict([_words(length)] * max(1, TOKENS // length), cleaned=True)
+
+
+def _words(tokens: int) -> str:
+    return "a " * (tokens - 2)  # two tokens mark start and end

@@ -17,7 +17,8 @@ from serving.app import create_app
 from serving.deployment import ServingFolder
 from serving.hub import Hub
 from serving.listener import announce, inherited, open_listener
-from serving.log.record import Answered, Feedback, Recorder
+from serving.log.record import Answered, Feedback
+from serving.log.recorder import LogRecorder
 from serving.metrics import Metrics
 from serving.options import Options
 from serving.protocol import bounded
@@ -34,11 +35,20 @@ SERVED = STATE / "served"
 FAREWELL_SECONDS = 1.0
 """In which every caller with an open connection is answered with `Connection: close`, and so goes elsewhere."""
 DRAIN_SECONDS = 5.0  # for what is left in the queue, which nobody waits for, such as a shadow's texts
+LOADERS = frozenset({"loading", "pointers"})
+"""Threads that load releases."""
 MEGABYTE = 2**20
 
 
 class NoLog:
     """Keeps nothing."""
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def stop(self, timeout: float) -> bool:  # noqa: ARG002
+        """Nothing to move."""
+        return True
 
     def answered(self, answers: Answered) -> None:
         """Let the answers go."""
@@ -56,7 +66,8 @@ def serve(options: Options) -> int:
     keys = Keys(TEAM if options.keys else None)
     check_binding(settings.host, keys)
     listener = open_listener(settings.host, settings.port) if options.listener is None else inherited(options.listener)
-    metrics, recorder = Metrics(), NoLog()
+    metrics = Metrics()
+    recorder = LogRecorder(settings.log, metrics) if options.log else NoLog()
     hub = Hub(
         ServingFolder(settings.folder), SERVED, settings.batching, metrics, recorder,
         poll_seconds=settings.poll_seconds, lines=options.lines or None,
@@ -72,10 +83,16 @@ class _Process(uvicorn.Server):
     """uvicorn's server around a hub: loads beside accepting, says farewell before it closes connections."""
 
     def __init__(
-        self, options: Options, hub: Hub, metrics: Metrics, recorder: Recorder, keys: Keys, listener: socket.socket
+        self,
+        options: Options,
+        hub: Hub,
+        metrics: Metrics,
+        recorder: LogRecorder | NoLog,
+        keys: Keys,
+        listener: socket.socket,
     ) -> None:
         settings, limits = options.settings, options.settings.limits
-        self.options, self.hub, self.listener = options, hub, listener
+        self.options, self.hub, self.recorder, self.listener = options, hub, recorder, listener
         self.ending = False
         self.failure: str | None = None
         self.loading = threading.Thread(target=self._load, name="loading", daemon=True)
@@ -100,14 +117,21 @@ class _Process(uvicorn.Server):
         """Serve to the end; the exit code."""
         process = psutil.Process()
         log.info("imported in %.1f s, %s; process %d", time.time() - process.create_time(), _memory(), os.getpid())
+        self.recorder.start()
         self.loading.start()
         super().run(sockets or [self.listener])
-        took = time.monotonic()
-        drained = self.hub.stop(0.0 if self.force_exit else DRAIN_SECONDS)
-        log.info("%s in %.1f s", "stopped" if drained else "stopped, with requests left", time.monotonic() - took)
+        patience = 0.0 if self.force_exit else DRAIN_SECONDS
+        drained = self.hub.stop(patience)
+        moved = self.recorder.stop(patience)
         if self.failure:
             log.error("%s", self.failure)
-        return 1 if self.failure else 0
+        kept = "" if moved else "; the log's spool goes into the database at the next start"
+        log.info("ended%s%s", "" if drained else " with requests left", kept)
+        code = 1 if self.failure else 0
+        if not drained or any(thread.name in LOADERS for thread in threading.enumerate()):
+            logging.shutdown()
+            os._exit(code)  # a thread inside onnxruntime cannot be told to end, and aborts when it is cut off
+        return code
 
     def _load(self) -> None:
         try:

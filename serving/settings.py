@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from serving.batcher import BatchSettings
+from serving.log.settings import LogSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import STATE
 from tasks.core.settings import PARAMS, Settings, parse, read_params
@@ -37,6 +38,7 @@ class ServingSettings(Settings, block="serving"):
     stop_seconds: float = Field(20, gt=0, description="to finish what is in flight when the service is to end")
     batching: BatchSettings = BatchSettings()
     limits: LimitSettings = LimitSettings()
+    log: LogSettings = LogSettings()
 
     @field_validator("rate")
     @classmethod

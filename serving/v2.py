@@ -25,7 +25,8 @@ class V2Problem(BaseModel):
 
 STATUSES = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": V2Problem} for status in STATUSES}
-INFER_BODY = {
+VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
+INFER_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -62,20 +63,22 @@ def routes(service: Service) -> APIRouter:
 def _model_routes(router: APIRouter, service: Service, path: str) -> None:
     """The three routes of a model, whose path may name a version."""
 
-    @router.get(path, summary="A line as a model")
+    extra: dict[str, Any] = {"parameters": [VERSION]} if "{version}" in path else {}
+
+    @router.get(path, summary="A line as a model", openapi_extra=extra)
     async def model(request: Request, line: str) -> Response:
         served = service.line(request, line)
         _the_version(request, served)
         return _json(_metadata(served))
 
-    @router.get(f"{path}/ready", summary="Whether a line answers")
+    @router.get(f"{path}/ready", summary="Whether a line answers", openapi_extra=extra)
     async def model_ready(request: Request, line: str) -> Response:
         served = service.line(request, line)
         if served.champion is not None:
             _the_version(request, served)
         return _ready(served.champion is not None, line)
 
-    @router.post(f"{path}/infer", summary="Label texts", openapi_extra=INFER_BODY)
+    @router.post(f"{path}/infer", summary="Label texts", openapi_extra=extra | INFER_BODY)
     async def infer(request: Request, line: str) -> Response:
         served = service.line(request, line)
         wanted = _the_version(request, served)
