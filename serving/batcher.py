@@ -297,7 +297,7 @@ class Batcher:
         with self._changed:
             request.rows[part.start : part.stop] = rows
             request.left -= len(rows)
-            whole = not request.left and not request.over
+            whole = not request.left
         if whole and request.future.set_running_or_notify_cancel():
             try:
                 answer = request.finish(request.rows)

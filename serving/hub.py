@@ -8,7 +8,9 @@
   changes nothing.
 """
 
+import ctypes
 import logging
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -66,6 +68,7 @@ class Hub:
         self._watched: dict[str, _Watched] = {}
         self._needed: frozenset[str] | None = None
         self._told = ""
+        self._swapped = False
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="pointers", daemon=True)
 
@@ -124,6 +127,9 @@ class Hub:
 
     def _look(self) -> None:
         """Take up every pointer that is new. Raises TidegateError when the folder cannot be reached."""
+        if self._swapped:  # a poll ago: by now the old release has drained
+            self._swapped = False
+            give_back()
         names = [name for name in self.folder.lines() if self._only is None or name in self._only]
         for name in names:
             if not self._stopping.is_set():
@@ -185,6 +191,7 @@ class Hub:
         if before is None or before.champion.choice != champion.choice:
             log.info("%s: release %s (%s) serves", line.name, champion.release, pointer.version or "no version")
             self.metrics.swaps.labels(line.name, "swapped").inc()
+            self._swapped = True
         return refusals
 
     def _load(self, line: str, choice: Choice, loaded: dict[Choice, Served]) -> Served:
@@ -207,6 +214,13 @@ class Hub:
         log.warning("%s: its pointer was deleted; the line is withdrawn", name)
         self.metrics.swaps.labels(name, "withdrawn").inc()
         line.close()
+
+
+def give_back() -> None:
+    """Hand what was freed back to the system: glibc keeps it, and hundreds of swaps would each scatter some more."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
 
 
 def _besides(pointer: Pointer) -> dict[Role, Beside]:

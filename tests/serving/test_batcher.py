@@ -171,6 +171,15 @@ def test_a_small_request_does_not_wait_for_all_of_a_large_one(start):
     assert [n for n, batch in enumerate(engine.batches) if "small" in batch] == [2]
 
 
+def test_all_workers_take_part_in_a_large_request(start):
+    batcher, engine = start(workers=3, max_texts=1), Echo()
+    engine.gate.clear()
+    large = ask(batcher, engine, [f"{n}" for n in range(4)])
+    assert all(engine.entered.acquire(timeout=LONG) for _ in range(3))
+    engine.gate.set()
+    assert large.future.result(LONG) == [("echo", f"{n}") for n in range(4)]
+
+
 def test_a_request_that_fails_harms_no_other(start):
     batcher, engine = start(), Echo()
     engine.hold(batcher)
