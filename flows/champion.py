@@ -62,12 +62,24 @@ def champion(line: Line) -> Path | None:
     return None if found is None else bring(line, found)
 
 
+def released_at(line: Line, commit: str) -> str | None:
+    """The id of the release that a commit records; None where it records none, or its bytes are nowhere."""
+    try:
+        with _files(Assignment("the release", commit), line) as files:
+            return _id(files, line)
+    except TidegateError:
+        return None
+
+
 def bring(line: Line, wanted: Assignment) -> Path:
-    """The folder of an assigned version in the release store."""
+    """The folder of an assigned version in the release store, brought there out of DVC where it is not.
+
+    Raises TidegateError when neither DVC's cache nor a remote holds it.
+    """
     bundle = line.file("release", "bundle")
     with _files(wanted, line) as files:
-        name = hashlib.sha256(files.read_bytes(_inside(bundle / MANIFEST))).hexdigest()[:12]
-        folder = STORE / line.name / name
+        folder = STORE / line.name / _id(files, line)
+        name = folder.name
         if not folder.exists():
             temporary = folder.with_name(f".{name}.tmp")
             shutil.rmtree(temporary, ignore_errors=True)
@@ -77,6 +89,10 @@ def bring(line: Line, wanted: Assignment) -> Path:
             _record(temporary / "provenance.json", files.repo.scm, wanted.commit)
             temporary.rename(folder)
     return folder
+
+
+def _id(files: Any, line: Line) -> str:
+    return hashlib.sha256(files.read_bytes(_inside(line.file("release", "bundle") / MANIFEST))).hexdigest()[:12]
 
 
 @contextmanager
@@ -91,8 +107,8 @@ def _files(wanted: Assignment, line: Line) -> Iterator[Any]:
         yield DVCFileSystem(".", rev=wanted.commit)
     except (DvcException, DataIndexDirError, SCMError, FileNotFoundError) as error:
         raise TidegateError(
-            f"The champion of {line.name}, {wanted.version} at {wanted.commit[:7]}, is neither in DVC's cache nor in a "
-            f"remote. Fetch it with `dvc fetch --all-tags`, or name a release to compare with. DVC says: {error}"
+            f"{wanted.version} of {line.name}, at {wanted.commit[:7]}, is neither in DVC's cache nor in a remote. "
+            f"Fetch it with `dvc fetch --all-tags`, or name another release. DVC says: {error}"
         ) from None
 
 

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,7 +20,16 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 a verdict rejects, 130 interrupted.",
 )
 
+team = typer.Typer(rich_markup_mode=None)
+app.add_typer(team, name="team")
+
 LineName = Annotated[str | None, typer.Argument(help="a line of params.yaml; default: all", show_default=False)]
+ReleaseName = Annotated[
+    str | None,
+    typer.Argument(metavar="[RELEASE]", help="an id, the beginning of one, a version or a folder; default: the newest"),
+]
+By = Annotated[str, typer.Option(metavar="NAME", help="who decides; proves it where there is a team.yaml")]
+Why = Annotated[str, typer.Option(metavar="TEXT", help="kept with the version")]
 OneLine = Annotated[str, typer.Argument(help="a line of params.yaml", show_default=False)]
 
 
@@ -105,7 +114,7 @@ def compare(
     context: typer.Context,
     line: OneLine,
     challenger: Annotated[
-        str | None, typer.Argument(metavar="A", help="a release's id or folder; default: the newest")
+        str | None, typer.Argument(metavar="A", help="a release's id, version or folder; default: the newest")
     ] = None,
     champion: Annotated[
         str | None, typer.Argument(metavar="B", help="another's; default: the one assigned to production")
@@ -118,6 +127,78 @@ def compare(
 
     page = context.obj / html if html else None
     raise typer.Exit(compare_releases(line, challenger, champion, page, variant))
+
+
+@app.command()
+def releases(line: OneLine) -> None:
+    """Show the releases of a line: version, verdicts, main figure, against the champion, which one serves."""
+    from flows.releases import show
+
+    show(line)
+
+
+@app.command()
+def promote(
+    line: OneLine,
+    by: By,
+    why: Why,
+    release: ReleaseName = None,
+    bump: Annotated[
+        Literal["patch", "minor", "major"] | None, typer.Option(help="what is raised of the version; default: params")
+    ] = None,
+) -> None:
+    """Make a release champion and let it serve, where gates, comparison, approver and a trial say yes."""
+    from flows.promote import promote
+
+    typer.echo(promote(line, release, by, why, bump))
+
+
+@app.command()
+def rollback(
+    line: OneLine,
+    by: By,
+    why: Why,
+    to: Annotated[str | None, typer.Option(metavar="VERSION", help="default: the champion before")] = None,
+) -> None:
+    """Let an earlier champion serve again."""
+    from flows.promote import rollback
+
+    typer.echo(rollback(line, to, by, why))
+
+
+@app.command()
+def propose(line: OneLine, by: By, release: ReleaseName = None) -> None:
+    """Propose a release to the approvers, or propose it again."""
+    from flows.promote import propose
+
+    proposal = propose(line, release, by)
+    told = f"Release {proposal.release} of {line} waits for an approver until {proposal.expires}." if proposal else ""
+    typer.echo(told or f"This release is champion of {line} already.")
+
+
+@app.command()
+def reject(line: OneLine, by: By, why: Why, release: ReleaseName = None) -> None:
+    """Decline a release that was proposed."""
+    from flows.promote import reject
+
+    typer.echo(reject(line, release, by, why))
+
+
+@team.callback(invoke_without_command=True)
+def members(context: typer.Context) -> None:
+    """Show who is in team.yaml, and their roles; `tidegate team key NAME` makes a key."""
+    if context.invoked_subcommand is None:
+        from flows.team import show
+
+        show()
+
+
+@team.command("key")
+def team_key(name: Annotated[str, typer.Argument(help="a person or an application", show_default=False)]) -> None:
+    """Make an API key: it is printed once, and kept nowhere."""
+    from flows.team import say_new_key
+
+    say_new_key(name)
 
 
 @app.command()
@@ -136,16 +217,17 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="default: FILE with .scored before its ending")
     ] = None,
-    release: Annotated[str | None, typer.Option(help="a release's id or folder; default: the newest")] = None,
+    release: Annotated[str | None, typer.Option(help="an id, a version or a folder; default: the newest")] = None,
     text: Annotated[str, typer.Option(help="the column of texts")] = "text",
 ) -> None:
     """Label a file of texts with a release, in bounded memory; an interrupted run goes on where it was."""
-    from flows.store import find
+    from flows.registry import find
     from serving.batch import predict_file
+    from tasks.core.line import Line
 
     source = context.obj / file
     target = context.obj / output if output else source.with_name(f"{source.stem}.scored{source.suffix}")
-    summary = predict_file(find(line, release), source, target, text_column=text)
+    summary = predict_file(find(Line(line), release), source, target, text_column=text)
     typer.echo(summary)
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows import store
+from flows import registry, store
 from flows.champion import champion
 from flows.settings import load
 from tasks.bundle import load_release, release_id
 from tasks.compare import NAME, compare, kept, read
-from tasks.comparison import METRICS, Comparison, Difference
+from tasks.comparison import METRICS, CompareSettings, Comparison, Difference
 from tasks.core.errors import RejectedError
 from tasks.core.line import Line
 from tasks.rivals import Release
@@ -25,25 +25,30 @@ def compare_releases(
 ) -> int:
     """Compare a release of a line (default: the newest) with another (default: the champion); print what follows.
 
-    Each is an id, the beginning of one, or a folder. Returns 0 when the first may take the second's place, else 3. A
-    kept comparison of the same releases and settings is shown again without computing.
+    Each is an id, the beginning of one, a version or a folder. Returns 0 when the first may take the second's place,
+    else 3. A kept comparison of the same releases and settings is shown again without computing.
     """
     block = load([name])[name]
     settings = block.compare.model_copy(update={"variants": (variant,)}) if variant else block.compare
-    ours = store.find(name, first)
-    theirs = store.find(name, second) if second else champion(Line(name, block.kind))
+    line = Line(name, block.kind)
+    ours = registry.find(line, first)
+    theirs = registry.find(line, second) if second else champion(line)
     if theirs is None:
         return _alone(name, ours)
-    challenger, against = Release.open(ours, settings), Release.open(theirs, settings)
-    out = folder(name, challenger, against.id)
-    found = kept(out, challenger, against, settings)
-    if found is None:
-        found = compare(challenger, against, settings, out, earlier(name))
+    found, out = compared(name, ours, theirs, settings)
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(out / "compare.html", page)
     show(found, page or out / "compare.html")
     return 0 if found.accepted else RejectedError.exit_code
+
+
+def compared(line: str, ours: Path, theirs: Path, settings: CompareSettings) -> tuple[Comparison, Path]:
+    """The comparison of two releases, and the folder that keeps it; one that is kept is not computed again."""
+    challenger, against = Release.open(ours, settings), Release.open(theirs, settings)
+    out = folder(line, challenger, against.id)
+    found = kept(out, challenger, against, settings)
+    return found or compare(challenger, against, settings, out, earlier(line)), out
 
 
 def folder(line: str, challenger: Release, champion_id: str) -> Path:

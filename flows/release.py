@@ -14,10 +14,11 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
-from flows import leftovers, store, world
+from flows import approvals, deploy, leftovers, promote, store, world
 from flows.dag import Dag, stage_name
 from flows.process import RunCancelled, run_stage
 from flows.settings import LineSettings, load
+from tasks.bundle import release_id
 from tasks.core.errors import RejectedError, SettingsError, TidegateError, disk_full
 from tasks.core.line import Line
 from tasks.verdict import Verdict, read, require
@@ -55,6 +56,8 @@ def release(line: str, until: str | None = None, force: list[str] | None = None)
                 state = _run(stage_name(stage), _stage, dag, stage, subject, force or [], cancelled)
     if state.is_completed() and until in (None, "release"):
         state = _run("store", lambda: _store(subject, settings))
+        if state.is_completed() and (settings.promote.automatic or settings.promote.approval == "human"):
+            state = _run("promote", _promote, subject, settings, state.message)
     # A new state of the same kind: a task's own would be counted ("1/1 states failed") instead of shown.
     return State(type=state.type, name=state.name, message=state.message)
 
@@ -117,12 +120,29 @@ def _show_verdict(line: Line, stage: str, verdict: Verdict) -> None:
 
 
 def _store(line: Line, settings: LineSettings) -> State[Any]:
-    folder = store.keep(line, settings.keep_releases)
+    folder = store.keep(line, settings.keep_releases, deploy.spared(line))
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     create_markdown_artifact(
         card, key=f"{line.name}-model-card".replace("_", "-"), description=f"Release {folder.name}"
     )
     return Completed(message=f"Release {folder.name} of {line.name}.")
+
+
+def _promote(line: Line, settings: LineSettings, made: str) -> State[Any]:
+    """Propose the release to the approvers or promote it, as params.yaml says. A no leaves the release as it is."""
+    release = release_id(line.file("release", "bundle"))
+    try:
+        if settings.promote.automatic:
+            why = "params.yaml says promote.automatic"
+            return Completed(message=f"{made} {promote.promote(line.name, release, '', why, automatic=True)}")
+        proposal = approvals.read(line.name, release) or promote.propose(line.name, release, f"run of {line.name}")
+    except RejectedError as error:
+        return Completed(message=f"{made} {error}")
+    if proposal is None or proposal.state != "waiting":
+        return Completed(message=made)
+    key = f"{line.name}-approval".replace("_", "-")
+    create_markdown_artifact(proposal.text(), key=key, description=f"Release {release} waits for an approver")
+    return Completed(message=f"{made} It waits for an approver until {proposal.expires}.")
 
 
 def _cancelled(client: SyncPrefectClient) -> Callable[[], bool]:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from serving.settings import load_serving
 from tasks import behaviour
@@ -24,6 +24,31 @@ from tasks.train import TrainSettings
 from tasks.validate import ValidateSettings
 
 
+class PromoteSettings(Settings, block="promote"):
+    """Who lets a release serve, and what it must keep to where it serves."""
+
+    approval: Literal["none", "human"] = Field(
+        "none", description="human: the release flow proposes what it made, and an approver decides"
+    )
+    approval_hours: float = Field(72, gt=0, description="a proposal that nobody decides on by then counts as declined")
+    two_pairs_of_eyes: bool = Field(False, description="who made a release may not approve it; needs team.yaml")
+    automatic: bool = Field(False, description="the release flow promotes what it made where the comparison accepts it")
+    bump: Literal["patch", "minor", "major"] = Field(
+        "minor", description="which part of the version a promotion raises"
+    )
+    provider: Literal["cpu", "cuda"] = Field("cpu", description="what the service computes on")
+    allow_cpu: bool = Field(False, description="with provider cuda: whether a CPU may stand in for an absent GPU")
+    p95_ms_max: float = Field(500, gt=0, description="of the trial service's answers, one text at a time")
+    memory_mb_max: float = Field(4000, gt=0, description="resident memory of the trial service, in MB")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PromoteSettings":
+        if self.automatic and (self.approval == "human" or self.two_pairs_of_eyes):
+            asked = "approval: human" if self.approval == "human" else "two_pairs_of_eyes: true"
+            raise ValueError(f"automatic: true goes with no approval, but {asked} asks for one")
+        return self
+
+
 class LineSettings(Sources):
     """One line: what it is, where its raw text comes from, a block per stage, and how a challenger is compared."""
 
@@ -41,6 +66,7 @@ class LineSettings(Sources):
     release_gate: ReleaseGateSettings
     release: ReleaseSettings
     compare: CompareSettings = CompareSettings()
+    promote: PromoteSettings = PromoteSettings()
     keep_releases: int = Field(10, ge=1, description="unregistered releases that the release store keeps")
 
 

@@ -1,6 +1,7 @@
 """The release store: `.tidegate/releases/<line>/<id>/`, whatever the working tree goes on to."""
 
 import shutil
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,11 @@ class Stored:
     created: str
 
 
-def keep(line: Line, last: int) -> Path:
+def keep(line: Line, last: int, spared: Set[str]) -> Path:
     """Copy the bundle that the release stage wrote into the store; drop all but the `last` newest of the line.
 
-    Returns its folder there. A release that is there already is left as it is.
+    Returns its folder there. A release that is there already is left as it is; none of `spared` is dropped: ids of
+    those that are registered, serve or wait for approval.
     """
     bundle = line.file("release", "bundle")
     folder = STORE / line.name / release_id(bundle)
@@ -42,7 +44,8 @@ def keep(line: Line, last: int) -> Path:
             write_provenance(temporary / record.name, restored=True)
         temporary.rename(folder)
     for old in releases(line.name)[last:]:
-        _drop(line, old)
+        if old.id not in spared:
+            _drop(line, old)
     return folder
 
 

@@ -91,18 +91,40 @@ def fake(checkout, tiny_encoder, prefect_url, monkeypatch):
     return checkout
 
 
+RELEASES = """
+stages:
+  release:
+    foreach: ${lines}
+    do:
+      cmd: python -m tasks.release ${key}
+      deps:
+        - data/${key}/behaviour.yaml
+        - made_by.py
+      params:
+        - lines.${key}.train
+      outs:
+        - data/${key}/release/bundle
+artifacts:
+  sentiment: {path: data/sentiment/release/bundle, type: model}
+"""
+
+
 @pytest.fixture
 def project(workdir, released, tiny_encoder, monkeypatch):
     """A project with two releases in the store: `good`, the newest, and `bad`, which says the opposite."""
     block = toy_params("reviews.csv", tiny_encoder)["lines"]["toy"]
     block["compare"] = {"draws": 200, "variants": ["fp32"]}
     (workdir / "params.yaml").write_text(yaml.safe_dump({"lines": {"sentiment": block}}))
-    (workdir / "dvc.yaml").write_text("stages: {}\n")
+    (workdir / "dvc.yaml").write_text(RELEASES)
+    (workdir / "made_by.py").write_text("# code of the line\n")
+    (workdir / "data/sentiment").mkdir(parents=True)
+    (workdir / "data/sentiment/behaviour.yaml").write_text("[]\n")
     kept = {}
     for name, day in (("bad", 1), ("good", 2)):
         folder = shutil.copytree(released / BUNDLE, workdir / name)
-        kept[name] = made.resealed(folder, turned=name == "bad")
-        write_json(folder / "provenance.json", {"time": f"2026-01-0{day}T00:00:00+00:00"})
+        kept[name] = made.resealed(folder, turned=name == "bad", params={"lines.sentiment.train": block["train"]})
+        who = {"name": "Mara", "email": "mara@example.org"}
+        write_json(folder / "provenance.json", {"time": f"2026-01-0{day}T00:00:00+00:00", "who": who})
         target = store.STORE / "sentiment" / kept[name]
         target.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(target)
@@ -110,22 +132,37 @@ def project(workdir, released, tiny_encoder, monkeypatch):
     return kept
 
 
-def commit(bundle, message):
-    """A commit whose release is `bundle`, tracked by DVC."""
+def recorded(bundle):
+    """Let the working tree's dvc.lock say that the line's release is `bundle`, as a run does."""
     shutil.rmtree(BUNDLE, ignore_errors=True)
     shutil.copytree(bundle, BUNDLE, ignore=shutil.ignore_patterns("provenance.json", "comparisons"))
     with Repo() as repo:
-        repo.add(str(BUNDLE))
-    subprocess.run(["git", "add", "-A", "--", "data"], check=True)
+        repo.commit("release@sentiment", force=True)
+
+
+def commit(bundle, message):
+    """A commit whose release is `bundle`, tracked by DVC."""
+    recorded(bundle)
+    subprocess.run(["git", "add", "-A"], check=True)
     subprocess.run(["git", "commit", "-qm", message], check=True)
 
 
 @pytest.fixture
 def assignments(project, workdir):
     """Both releases committed and registered: `bad` as v0.0.1 and `good` as v0.0.2, none assigned."""
-    (workdir / ".gitignore").write_text("/.tidegate/\n")
+    (workdir / ".gitignore").write_text("/.tidegate/\n/data/*/release/\n")
     make_repository(workdir)
     for name in ("bad", "good"):
         commit(store.STORE / "sentiment" / project[name], name)
         gto.api.register(".", "sentiment", "HEAD")
+    return project
+
+
+@pytest.fixture
+def unrecorded(project, workdir):
+    """A repository whose last commit records `bad`; of `good` only the working tree's dvc.lock knows."""
+    (workdir / ".gitignore").write_text("/.tidegate/\n/data/*/release/\n")
+    make_repository(workdir)
+    commit(store.STORE / "sentiment" / project["bad"], "bad")
+    recorded(store.STORE / "sentiment" / project["good"])
     return project

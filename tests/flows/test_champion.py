@@ -58,7 +58,7 @@ def test_a_champion_that_is_nowhere_is_an_error_with_a_remedy(assignments):
     shutil.rmtree(store.STORE / "sentiment" / assignments["bad"])
     shutil.rmtree(".dvc/cache")
     with pytest.raises(
-        TidegateError, match=r"v0\.0\.1 at [0-9a-f]{7}, is neither in DVC's cache .*dvc fetch --all-tags"
+        TidegateError, match=r"v0\.0\.1 of sentiment, at [0-9a-f]{7}, is neither in DVC's cache .*dvc fetch --all-tags"
     ):
         champion(SENTIMENT)
     assert store.releases("sentiment")[0].id == assignments["good"]
