@@ -42,7 +42,7 @@ def queries():
         yield rule["alert"], rule["expr"]
 
 
-@pytest.mark.parametrize(("where", "query"), queries())
+@pytest.mark.parametrize(("where", "query"), list(queries()))
 def test_asks_for_what_there_is(where, query):
     known = told()
     asked = re.findall(r"\b((?:tidegate|process)_\w+|up(?=\{))(?:\{([^}]*)\})?", query)
