@@ -54,6 +54,7 @@ def check() -> None:
     load_behaviour(lines)
     for name, settings in lines.items():
         typer.echo(f"{name}: {settings.kind}, {len(settings.sources)} source(s): all settings are valid")
+    typer.echo("serving: all settings are valid")
 
 
 @app.command()
@@ -146,6 +147,62 @@ def predict(
     target = context.obj / output if output else source.with_name(f"{source.stem}.scored{source.suffix}")
     summary = predict_file(find(line, release), source, target, text_column=text)
     typer.echo(summary)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
+    folder: Annotated[str | None, typer.Option(help="the serving folder: a path or any fsspec URL")] = None,
+    line: Annotated[list[str] | None, typer.Option(metavar="LINE", help="serve this alone; may be repeated")] = None,
+    log: Annotated[bool, typer.Option("--log/--no-log", help="keep a prediction log")] = True,
+    keyless: Annotated[bool, typer.Option("--keyless", help="ignore team.yaml; loopback only")] = False,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", help="restart on death, and on SIGHUP without a gap")
+    ] = False,
+) -> None:
+    """Serve the lines over HTTP until SIGTERM or Ctrl-C; what is in flight is finished. Settings: block `serving`."""
+    from serving.__main__ import run
+    from serving.options import Options
+    from serving.settings import load_serving
+
+    options = Options(load_serving(), tuple(line or ()), log, not keyless)
+    raise typer.Exit(run(options.having(host=host, port=port, folder=folder), supervised))
+
+
+@app.command()
+def log(
+    line: LineName = None,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="first delete what is older than serving.log.keep_days")
+    ] = False,
+) -> None:
+    """Show what the prediction log holds, what waits in the spool and what was lost."""
+    from flows import log as prediction_log
+
+    if purge:
+        typer.echo(f"{prediction_log.purge(line):,} old row(s) deleted")
+    prediction_log.show(line)
+
+
+@app.command()
+def forget(
+    context: typer.Context,
+    line: OneLine,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="a request's id: its rows of the log")] = None,
+    row_ids: Annotated[list[str] | None, typer.Option("--row-id", help="the id of a row of the inbox")] = None,
+    text_file: Annotated[list[Path] | None, typer.Option(help="a file with one text, as it was sent")] = None,
+    text_stdin: Annotated[bool, typer.Option("--text-stdin", help="read one text from the standard input")] = False,
+) -> None:
+    """Erase a person's texts from log, spool, inbox and caches, and say what could not be reached.
+
+    A text never stands on the command line: the shell would remember it.
+    """
+    from flows.forget import forget as erase
+    from flows.forget import read_texts
+
+    texts = read_texts([context.obj / file for file in text_file or []], sys.stdin.buffer if text_stdin else None)
+    typer.echo(erase(line, ids or [], row_ids or [], texts))
 
 
 def main() -> None:

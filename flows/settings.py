@@ -1,14 +1,15 @@
 """All of params.yaml: every block of every line, validated at once."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from serving.settings import load_serving
 from tasks import behaviour
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import Line
-from tasks.core.settings import explain, line_params, read_params
+from tasks.core.settings import PARAMS, Settings, explain, line_params, read_params
 from tasks.evaluate import EvaluateSettings
 from tasks.export import ExportSettings
 from tasks.ingest import IngestSettings
@@ -43,15 +44,23 @@ class LineSettings(Sources):
     keep_releases: int = Field(10, ge=1, description="unregistered releases that the release store keeps")
 
 
+class Params(Settings):
+    """The top level of params.yaml; what is below is validated where it is used."""
+
+    lines: dict[str, Any]
+    serving: Any = None
+
+
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
     """The settings of some lines (default: all), by name.
 
-    Every line is validated whichever is asked for. Raises SettingsError that lists all errors of all lines.
+    Every line and the block of the service are validated whichever is asked for. Raises SettingsError that lists all
+    errors.
     """
     params = read_params()
     for name in lines or []:
         line_params(params, name)
-    settings, problems = {}, []
+    settings, problems = {}, _top_level(params)
     for name, content in params["lines"].items():
         try:
             settings[name] = LineSettings.model_validate(content)
@@ -60,6 +69,20 @@ def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
     if problems:
         raise SettingsError("params.yaml has errors:\n" + "\n".join(f"- {problem}" for problem in problems))
     return {name: settings[name] for name in lines or settings}
+
+
+def _top_level(params: dict[str, Any]) -> list[str]:
+    """What is wrong beside the lines."""
+    problems = []
+    try:
+        Params.model_validate(params)
+    except ValidationError as error:
+        problems += explain(error, Params, str(PARAMS))
+    try:
+        load_serving()
+    except SettingsError as error:
+        problems += str(error).splitlines()
+    return problems
 
 
 def load_behaviour(lines: dict[str, LineSettings]) -> dict[str, behaviour.Suite]:

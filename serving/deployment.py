@@ -8,7 +8,7 @@ release or none.
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,6 +116,11 @@ class ServingFolder:
         with self._plain_errors():
             self._write(f"{self.root}/{pointer.line}/{POINTER}", content.encode())
 
+    def holds(self, line: str, release: str) -> bool:
+        """Whether a release of the line is here."""
+        with self._plain_errors():
+            return bool(self.fs.exists(f"{self.root}/{line}/releases/{release}/{MANIFEST}"))
+
     def fetch(self, line: str, release: str, cache: Path) -> Path:
         """The folder of a release on this machine, every byte of it checked. Raises StageError otherwise.
 
@@ -123,20 +128,23 @@ class ServingFolder:
         """
         if self.local:
             folder = Path(self.root) / line / "releases" / release
-            load_release(folder)
+            _whole(folder, release)
             return folder
         folder = cache / line / release
-        if not folder.exists():
-            temporary = folder.with_name(f".{release}.tmp")
-            shutil.rmtree(temporary, ignore_errors=True)
-            source = f"{self.root}/{line}/releases/{release}"
-            with self._plain_errors():
-                self._bring(f"{source}/{MANIFEST}", temporary / MANIFEST)
-                for file in read_manifest(temporary).files:
-                    self._bring(f"{source}/{file}", temporary / file)
-            load_release(temporary)
-            temporary.rename(folder)
-        load_release(folder)
+        with suppress(StageError):  # not here yet, or spoilt since
+            _whole(folder, release)
+            return folder
+        temporary = folder.with_name(f".{release}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        source = f"{self.root}/{line}/releases/{release}"
+        with self._plain_errors():
+            self._bring(f"{source}/{MANIFEST}", temporary / MANIFEST)
+            _named(temporary, release)  # before anything that it names is written here
+            for file in read_manifest(temporary).files:
+                self._bring(f"{source}/{file}", temporary / file)
+        load_release(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
         return folder
 
     def _bring(self, source: str, target: Path) -> None:
@@ -157,3 +165,17 @@ class ServingFolder:
             yield
         except (OSError, ImportError) as error:
             raise TidegateError(f"The serving folder {self.url} cannot be used: {error}") from None
+
+
+def _whole(folder: Path, release: str) -> None:
+    _named(folder, release)
+    load_release(folder)
+
+
+def _named(folder: Path, release: str) -> None:
+    """Raise StageError when the folder's manifest is not the one that the release is called by."""
+    if (found := release_id(folder)) != release:
+        raise StageError(
+            f"{folder} holds release {found} under the name {release}: its manifest was changed, or the folder was "
+            "renamed. Promote again."
+        )

@@ -36,7 +36,7 @@ class Metrics:
         )  # fmt: skip
         self.swaps = Counter(
             "tidegate_swaps", "Releases taken up or refused", ["line", "outcome"], registry=registry
-        )  # swapped, refused
+        )  # swapped, refused, withdrawn, canary_ended
         self.rejected = Counter(
             "tidegate_rejected", "Requests turned away", ["line", "reason"], registry=registry
         )  # queue_full, expired, rate, key, too_large

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks import inbox
+from tasks import forgotten, inbox
 from tasks.core.errors import BusyError, SourceError
 from tasks.core.files import read_json, sha256, write_json
 from tasks.core.line import STATE, Line
@@ -37,7 +37,7 @@ def sync(line: Line, sources: Sequence[SourceSettings], text: TextSettings) -> l
 
     Raises SourceError when a source is gone, changed or unreadable, BusyError when another sync of the line runs.
     """
-    with _alone(line), _enough_disk(line):
+    with alone(line), _enough_disk(line):
         taken = Taken.of(line)
         written: list[Path] = []
         for source in sources:
@@ -176,8 +176,12 @@ def _new_rows(
     import pyarrow.compute as pc
 
     before, seen = taken.rows(source), inbox.Counter()
+    gone = forgotten.hashes(taken.line, text.split_salt)
     for table in source.rows(opened, piece.uri):
         hashes = content_hashes(table)
+        if gone:
+            table = forgotten.without(table, hashes, gone, text.split_salt)
+            hashes = content_hashes(table)
         keys = inbox.content_keys(hashes)
         nth = seen.count(keys) + inbox.occurrence(keys)
         new = nth >= before.count(keys)
@@ -246,8 +250,8 @@ def _remembered(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _alone(line: Line) -> Iterator[None]:
-    """One sync of a line at a time. The lock goes with the process; what a killed one left is removed."""
+def alone(line: Line) -> Iterator[None]:
+    """Hold the inbox: one sync at a time. The lock goes with the process; what a killed one left is removed."""
     from filelock import FileLock, Timeout
 
     lock = STATE / "locks" / f"sync-{line.name}.lock"

@@ -1,0 +1,50 @@
+"""`tidegate log`: what the prediction log holds, what waits, what was lost; deleting what is old."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tasks.core.settings import line_params, read_params
+
+
+def show(line: str | None) -> None:
+    """Print a table of the lines, and a sentence on the spool and on losses.
+
+    Raises TidegateError where the database cannot be reached or is newer than this program.
+    """
+    from serving.log import spool
+    from serving.log.database import connected
+    from serving.log.rows import when
+    from serving.log.settings import load_log
+    from serving.log.summary import lost, summaries
+
+    if line is not None:
+        line_params(read_params(), line)
+    settings = load_log()
+    table = Table(title="prediction log", title_justify="left")
+    for column in ("line", "rows", "oldest", "newest", "true labels", "labels of unknown requests"):
+        table.add_column(column, overflow="fold")
+    with connected(settings.database()) as engine:
+        for each in summaries(engine, line):
+            times = ["" if time is None else f"{when(time):%Y-%m-%d %H:%M}" for time in (each.oldest, each.newest)]
+            table.add_row(each.line, f"{each.rows:,}", *times, f"{each.labels:,}", f"{each.strangers:,}")
+        losses = lost(engine)
+    root = Path(settings.spool)
+    console = Console()
+    console.print(table)
+    segments = spool.waiting(root)
+    size = sum(path.stat().st_size for path in segments if path.exists())
+    console.print(f"spool: {spool.lag(root):,} record(s) wait, {size / 2**20:.1f} MB of {settings.spool_mb}")
+    console.print("lost: " + (", ".join(f"{count:,} {kind}" for kind, count in sorted(losses.items())) or "nothing"))
+
+
+def purge(line: str | None) -> int:
+    """Delete rows older than `serving.log.keep_days`; returns how many predictions that were."""
+    from serving.log import retention
+    from serving.log.database import connected
+    from serving.log.settings import load_log
+
+    settings = load_log()
+    with connected(settings.database()) as engine:
+        return retention.purge(engine, settings.keep_days, line)

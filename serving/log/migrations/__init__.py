@@ -1,0 +1,1 @@
+"""The prediction log's schema, step by step."""
