@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-long test-outcome lint setup clean help
+.PHONY: run test test-long test-outcome lint audit setup clean help
 
 run: $(VENV)/.ready  ## take every line from its sources to a release
 	@tidegate run
@@ -20,6 +20,9 @@ test-outcome: $(VENV)/.ready  ## what a real `make run` left: accuracy, verdicts
 
 lint: $(VENV)/.ready  ## ruff, mypy, import-linter
 	@ruff check . && ruff format --check . && mypy && lint-imports
+
+audit: $(VENV)/.ready  ## pinned versions with known vulnerabilities; packages that do not fit together
+	@python -m pip check && python .ci/audit.py
 
 setup: $(VENV)/.ready  ## make .venv from pyproject.toml and constraints.txt
 
