@@ -244,10 +244,12 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the lines over HTTP until SIGTERM or Ctrl-C; what is in flight is finished. Settings: block `serving`."""
-    from serving.__main__ import run
+    from serving.__main__ import FORMAT, run
     from serving.options import Options
     from serving.settings import load_serving
 
+    for handler in logging.getLogger("tidegate").handlers:
+        handler.setFormatter(logging.Formatter(FORMAT))  # a service's log is read long after
     options = Options(load_serving(), tuple(line or ()), log, not keyless)
     raise typer.Exit(run(options.having(host=host, port=port, folder=folder), supervised))
 

@@ -11,11 +11,13 @@ from tasks.core.quiet import silence
 if TYPE_CHECKING:
     from serving.options import Options
 
+FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
 
 def main() -> int:
     """Read arguments and params.yaml, serve, return the exit code: 0 ended as told, 1 failed, 2 wrong settings."""
     silence()
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=FORMAT)
     logging.getLogger("tidegate").setLevel(logging.INFO)
     arguments = parser().parse_args()
     try:

@@ -42,6 +42,7 @@ def create_app(
         redoc_url=None, title="Tidegate", version="1", description=DESCRIPTION, redirect_slashes=False
     )
     app.add_middleware(Edge, access=access, settings=settings, metrics=metrics, draining=draining)
+    _describe_keys(app)
     for kind in (TidegateError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)
     app.include_router(v1.routes(service))
@@ -57,6 +58,22 @@ def create_app(
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _describe_keys(app: FastAPI) -> None:
+    """Name the two headers in the schema, so that the page can send a key."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        schema = plain()
+        schema["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        schema["security"] = [{}, {"bearer": []}, {"key": []}]
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from tasks.core.errors import TidegateError
 log = logging.getLogger("tidegate")
 
 V2 = "/v2"
+INTERNAL = 500
 SHOWN = 10
 """Faults of one request that are named; a request of 256 wrong texts needs no 256 sentences."""
 
@@ -94,7 +95,7 @@ def response(refused: Refused, scope: Scope) -> Response:
     """The answer in the shape of the protocol that the path belongs to."""
     here = visit(scope)
     here.code = refused.code
-    if refused.status >= 500:
+    if refused.status == INTERNAL:
         log.warning("%s %s: %s", here.request_id, refused.code, refused)
     content: dict[str, Any]
     if scope["path"] == V2 or scope["path"].startswith(f"{V2}/"):

@@ -28,3 +28,18 @@ def test_errors_of_all_lines_are_said_at_once(two_lines, workdir):
         load_behaviour(two_lines)
     assert "one/behaviour.yaml, test blame: label is 'cheerful'" in str(error.value)
     assert "two/behaviour.yaml is missing" in str(error.value)
+
+
+def test_the_service_and_the_top_level_are_validated_with_the_lines(two_lines, workdir):
+    params = yaml.safe_load((workdir / "params.yaml").read_text())
+    params |= {"serving": {"limits": {"txts": 3}, "rate": "often", "log": {"keep_day": 1}}, "servin": {}}
+    (workdir / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SettingsError) as error:
+        load()
+    for said in (
+        "servin: unknown key (did you mean 'serving'?)",
+        "serving.limits.txts: unknown key (did you mean 'texts'?)",
+        "serving.log.keep_day: unknown key (did you mean 'keep_days'?)",
+        "serving.rate: must be a number per second",
+    ):
+        assert said in str(error.value)
