@@ -7,7 +7,7 @@ release or none.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -146,6 +146,12 @@ class ServingFolder:
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
         return folder
+
+    def prune(self, line: str, keep: Collection[str], cache: Path) -> None:
+        """Delete the copies of a line's releases on this machine but for some; a local folder has none."""
+        for folder in () if self.local else (cache / line).glob("*"):
+            if folder.name not in keep:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _bring(self, source: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

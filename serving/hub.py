@@ -192,6 +192,9 @@ class Hub:
             log.info("%s: release %s (%s) serves", line.name, champion.release, pointer.version or "no version")
             self.metrics.swaps.labels(line.name, "swapped").inc()
             self._swapped = True
+            self.folder.prune(
+                line.name, _releases(pointer) | (_releases(before.pointer) if before else set()), self.cache
+            )
         return refusals
 
     def _load(self, line: str, choice: Choice, loaded: dict[Choice, Served]) -> Served:
@@ -226,6 +229,10 @@ def give_back() -> None:
 def _besides(pointer: Pointer) -> dict[Role, Beside]:
     found: dict[Role, Beside | None] = {"canary": pointer.canary, "shadow": pointer.shadow}
     return {role: rule for role, rule in found.items() if rule}
+
+
+def _releases(pointer: Pointer) -> set[str]:
+    return {pointer.release, *(rule.release for rule in _besides(pointer).values())}
 
 
 def _comparable(served: Served, champion: Served) -> None:

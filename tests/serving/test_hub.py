@@ -489,3 +489,22 @@ def test_whatever_loading_raises_is_a_refusal(start, folder, monkeypatch):
     monkeypatch.setattr("serving.hub.load", broken)
     hub = start()
     assert "ZeroDivisionError: odd release" in hub.line(LINE).refused.reason
+
+
+def test_from_elsewhere_a_copy_is_kept_of_what_serves_and_of_what_did_before(start, folder, tmp_path):
+    import fsspec
+
+    serving, ids = put("memory://hub", *(folder.home / "releases" / release for release in folder.ids))
+    try:
+        serving.point(pointer(ids[0]))
+        hub = Hub(serving, tmp_path / "copies", BatchSettings(workers=1), Metrics(), Kept(), poll_seconds=0.02)
+        old = tmp_path / "copies" / LINE / "0123456789ab"
+        old.mkdir(parents=True)
+        hub.start()
+        assert not old.exists()
+        serving.point(pointer(ids[1]))
+        assert serves(hub, ids[1])
+        assert hub.stop(PATIENCE)
+        assert {path.name for path in old.parent.iterdir()} == set(ids)
+    finally:
+        fsspec.filesystem("memory").rm("/hub", recursive=True)
