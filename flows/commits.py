@@ -52,7 +52,8 @@ def require_recordable(line: Line, bundle: Path) -> None:
     edits = _edits(line, read_manifest(bundle))
     if edits:
         raise TidegateError(
-            f"Release {wanted} of {line.name} is recorded in no commit yet, and these edits touch the line:\n"
+            f"Release {wanted} of {line.name} is recorded in no commit yet, and not all here is as it was made "
+            "with:\n"
             + "\n".join(f"- {edit}" for edit in edits)
             + f"\nCommit or undo them, then run `tidegate run {line.name}` and promote again."
         )
