@@ -72,9 +72,13 @@ def allowed(question: Question, key: str | None = None) -> Approved:
     if not by:
         raise SettingsError("--by is empty: name the person.")
     if team is None:
+        if question.makers is not None:
+            raise SettingsError(
+                "promote.two_pairs_of_eyes is on, but there is no team.yaml to say who is who. Write it."
+            )
         log.info("There is no team.yaml: anyone may %s, and %s is taken at their word.", question.act, by)
         email = (asked("config", "user.email") or "").strip()
-        return Approved(by, email, "none: there is no team.yaml, so anyone may")
+        return Approved(by, email, "none, there is no team.yaml")
     member = _member(team, by, question.act)
     if question.makers is not None:
         _require_another(member, question.release, question.makers)
@@ -92,6 +96,7 @@ def allowed(question: Question, key: str | None = None) -> Approved:
         proof = "API key"
     if proof is None:
         raise NotAllowedError(_how(member, question))
+    log.info("%s may %s. Proof: %s.", member.name, question.act, proof)
     return Approved(member.name, member.email, proof)
 
 

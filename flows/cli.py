@@ -56,11 +56,13 @@ def init(
 
 @app.command()
 def check() -> None:
-    """Validate params.yaml and what it names: all errors of all lines at once. Runs nothing."""
+    """Validate params.yaml, what it names, and team.yaml: all errors of a file at once. Runs nothing."""
     from flows.settings import load, load_behaviour
+    from tasks.team import load_team
 
     lines = load()
     load_behaviour(lines)
+    load_team()
     for name, settings in lines.items():
         typer.echo(f"{name}: {settings.kind}, {len(settings.sources)} source(s): all settings are valid")
     typer.echo("serving: all settings are valid")

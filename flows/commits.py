@@ -10,7 +10,7 @@ from flows.champion import released_at
 from flows.dag import Dag, stage_name
 from flows.git import asked, git
 from flows.status import why
-from tasks.bundle import Manifest, read_manifest, release_id
+from tasks.bundle import MANIFEST, Manifest, read_manifest, release_id
 from tasks.core.errors import TidegateError
 from tasks.core.line import Line
 from tasks.core.settings import PARAMS, read_params
@@ -24,14 +24,15 @@ def commit_of(line: Line, bundle: Path) -> str | None:
     It does where its dvc.lock names the release and its params.yaml the settings that the release was made with.
     """
     manifest, wanted = read_manifest(bundle), release_id(bundle)
+    size = _size(bundle, manifest)
     known: dict[str, str | None] = {}
     for commit in git("log", "--format=%H", "HEAD", "--branches", "--tags", "--remotes", "--", LOCK).split():
-        out = _recorded_out(line, _yaml_at(commit, LOCK))
-        if out is None:
+        out = _recorded(line, _yaml_at(commit, LOCK))
+        if (out["size"], out["nfiles"]) != size:
             continue
-        if out not in known:
-            known[out] = released_at(line, commit)
-        if known[out] == wanted and not other_settings(manifest, _yaml_at(commit, str(PARAMS))):
+        if out["md5"] not in known:
+            known[out["md5"]] = released_at(line, commit)
+        if known[out["md5"]] == wanted and not other_settings(manifest, _yaml_at(commit, str(PARAMS))):
             return commit
     return None
 
@@ -43,7 +44,7 @@ def require_recordable(line: Line, bundle: Path) -> None:
     release was made with, or hold such that it was not made with.
     """
     wanted, here = release_id(bundle), line.file("release", "bundle")
-    if not (here / "manifest.json").exists() or release_id(here) != wanted:
+    if not (here / MANIFEST).exists() or release_id(here) != wanted:
         raise TidegateError(
             f"No commit records release {wanted} of {line.name}, and the working tree holds another. Commit dvc.lock "
             f"where it was made, or run `tidegate run {line.name}` with its settings."
@@ -51,7 +52,8 @@ def require_recordable(line: Line, bundle: Path) -> None:
     edits = _edits(line, read_manifest(bundle))
     if edits:
         raise TidegateError(
-            f"Release {wanted} of {line.name} is recorded in no commit yet, and these edits touch the line:\n"
+            f"Release {wanted} of {line.name} is recorded in no commit yet, and not all here is as it was made "
+            "with:\n"
             + "\n".join(f"- {edit}" for edit in edits)
             + f"\nCommit or undo them, then run `tidegate run {line.name}` and promote again."
         )
@@ -101,11 +103,18 @@ def _at(content: Any, key: str) -> Any:
     return json.loads(json.dumps(content, default=str))
 
 
-def _recorded_out(line: Line, lock: Any) -> str | None:
-    """What dvc.lock says of the release's bytes; None where it knows no release of the line."""
+def _recorded(line: Line, lock: Any) -> dict[str, Any]:
+    """What dvc.lock says of the release: md5, size and number of files; None for what it does not say."""
     stage = lock.get("stages", {}).get(f"release@{line.name}", {}) if isinstance(lock, dict) else {}
     path = line.file("release", "bundle").as_posix()
-    return next((out["md5"] for out in stage.get("outs", []) if out["path"] == path), None)
+    found: dict[str, Any] = next((out for out in stage.get("outs", []) if out["path"] == path), {})
+    return {key: found.get(key) for key in ("md5", "size", "nfiles")}
+
+
+def _size(bundle: Path, manifest: Manifest) -> tuple[int, int]:
+    """Bytes and number of files: tells most releases apart before DVC is asked for their content."""
+    files = [*manifest.files, MANIFEST]
+    return sum((bundle / name).stat().st_size for name in files), len(files)
 
 
 def _yaml_at(commit: str, path: str) -> Any:

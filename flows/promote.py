@@ -81,6 +81,7 @@ def promote(
             registry.register(record, grounds.commit or commits.record(case.line, case.bundle))
         registry.assign(record)
         deploy.point(case, version, chosen.variant, approved.by)
+    _say_push()
     return f"{version} of {name} (release {case.release}, {chosen.variant}) is champion and serves.{_tail(chosen)}"
 
 
@@ -109,6 +110,7 @@ def rollback(
         deploy.serving_folder().put(name, bundle)
         registry.assign(_record("rollback", case, target.version, variant, approved, why, current))
         deploy.point(case, target.version, variant, approved.by)
+    _say_push()
     return f"{target.version} of {name} (release {case.release}, {variant}) serves again, no longer {current.version}."
 
 
@@ -165,7 +167,6 @@ def _approved(case: Case, grounds: Grounds, by: str, why: str, key: str | None) 
     served = [event.time for event in registry.history(name) if release_of(case.line, event) == case.release]
     others = makers(case, grounds.commit) if settings.two_pairs_of_eyes else None
     approved = allowed(Question("approve", case.line, case.release, by, max(served, default=None), others), key)
-    log.info("Approved by %s. Proof: %s.", approved.by, approved.proof)
     if proposal is None and settings.approval == "human":
         proposal = approvals.propose(case.line, case.release, by, settings.approval_hours, grounds.comparison)
     if proposal is not None:
@@ -186,7 +187,7 @@ def _automatically(case: Case) -> Approved:
             f"`tidegate promote` alone."
         )
     by = os.environ.get(DEPLOYMENT) or (asked("config", "user.name") or "").strip() or "tidegate run"
-    return Approved(by, (asked("config", "user.email") or "").strip(), "none: params.yaml says promote.automatic")
+    return Approved(by, (asked("config", "user.email") or "").strip(), "none, params.yaml says promote.automatic")
 
 
 def _record(
@@ -214,6 +215,11 @@ def _record(
         before=before.version if before else None,
         comparison=grounds.comparison if grounds else None,
     )
+
+
+def _say_push() -> None:
+    if asked("remote"):
+        log.info("Others learn of it by `git push --follow-tags` and `dvc push`.")
 
 
 def _tail(chosen: Chosen) -> str:

@@ -64,6 +64,8 @@ def test_without_a_team_anyone_may_and_it_is_said(repository, caplog):
         approved = allowed(ask(by="who\never"))
     assert (approved.by, approved.email) == ("who ever", "tester@example.org")
     assert "There is no team.yaml" in caplog.text
+    with pytest.raises(SettingsError, match=r"two_pairs_of_eyes is on, but there is no team\.yaml"):
+        allowed(ask(makers=frozenset({"Mara"})))
     with pytest.raises(SettingsError, match="--by is empty"):
         allowed(ask(by=" "))
 
