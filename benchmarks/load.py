@@ -2,8 +2,8 @@
 
     python benchmarks/load.py < job.json
 
-Closed loop: so many callers, each of which asks again when it has its answer. Open loop: requests come at random moments
-at a given rate, whatever the answers do; time counts from the moment a request was due, so that waiting is seen.
+Closed loop: so many callers, each of which asks again when it has its answer. Open loop: requests come at random
+moments at a given rate, whatever the answers do; time counts from when a request was due, so that waiting is seen.
 """
 
 import asyncio

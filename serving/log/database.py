@@ -32,9 +32,7 @@ def open_database(url: str) -> "Engine":
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise SettingsError(
-            "The URL of the prediction log is none. Give sqlite:///FILE or postgresql://HOST/NAME."
-        ) from None
+        raise SettingsError("The prediction log needs a URL: sqlite:///FILE or postgresql://HOST/NAME.") from None
     match parsed.get_backend_name():
         case "sqlite":
             if parsed.database:

@@ -46,7 +46,8 @@ class LogRecorder:
         if self._spool is None or self._drain is None:
             return True
         self._spool.close()
-        return self._drain.stop(timeout)
+        drain, self._drain = self._drain, None
+        return drain.stop(timeout)
 
     def answered(self, answers: Answered) -> None:
         """Keep the answers to one request. On disk when this returns."""
