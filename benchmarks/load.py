@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 90.0
 MOST_CONNECTIONS = 512  # of the open loop; beyond it requests wait here, and that counts as well
 LIMIT = 2**24
 
