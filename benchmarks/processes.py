@@ -35,8 +35,9 @@ def service(command: Sequence[str], folder: Path, log: Path) -> Iterator[subproc
         os.environ.pop(name, None)
     os.environ["PYTHONPATH"] = str(ROOT)
     with log.open("a", encoding="utf-8") as stream:
-        wrapped = [sys.executable, "-c", f"import os, sys; os.chdir({str(folder)!r}); os.execv(sys.argv[1], sys.argv[1:])"]
-        with child([*wrapped, sys.executable, *command], stdout=stream.fileno()) as process:
+        enter = f"import os, sys; os.chdir({str(folder)!r}); os.execv(sys.argv[1], sys.argv[1:])"
+        full = [sys.executable, "-c", enter, sys.executable, *command]
+        with child(full, stdout=stream.fileno()) as process:
             yield process
             end(process)
 

@@ -119,7 +119,9 @@ def labels(url: str, bodies: list[str]) -> list[str]:
     return found
 
 
-def overhead(contender: Contender, release: Path, variant: str, work: Path, texts: list[str], rounds: int) -> Any:
+def overhead(
+    contender: Contender, release: Path, variant: str, work: Path, texts: list[str], rounds: int
+) -> dict[str, float]:
     """p50 in ms of the same texts through the model in this process, of one caller of the service, and the difference.
 
     Taken in turns, `rounds` times; the difference is the median of the rounds'.
@@ -134,10 +136,8 @@ def overhead(contender: Contender, release: Path, variant: str, work: Path, text
             direct.append(float(np.median([_timed(model, text) for text in texts])))
             job = Job(port, contender.path, bodies, len(texts) * direct[0] / 1000 * 2, concurrency=1)
             served.append(float(np.median(apart(job).milliseconds)))
-    gaps = np.subtract(served, direct)
-    return {
-        "direct_ms": float(np.median(direct)), "served_ms": float(np.median(served)), "overhead_ms": float(np.median(gaps)),
-    }  # fmt: skip
+    figures = {"direct_ms": direct, "served_ms": served, "overhead_ms": np.subtract(served, direct)}
+    return {name: float(np.median(values)) for name, values in figures.items()}
 
 
 def _timed(model: Model, text: str) -> float:
@@ -153,7 +153,9 @@ def table(measured: list[Contender]) -> str:
     width = max(map(len, figures))
     out = []
     for load in base["loads"]:
-        out.append(f"\n{load:{width}} {'req/s':>8} {'ratio':>6} {'p50 ms':>9} {'p95 ms':>9} {'p99 ms':>9} {'failed':>7}")
+        out.append(
+            f"\n{load:{width}} {'req/s':>8} {'ratio':>6} {'p50 ms':>9} {'p95 ms':>9} {'p99 ms':>9} {'failed':>7}"
+        )
         for name, found in figures.items():
             f = found["loads"][load]
             ratio = f["rate"] / base["loads"][load]["rate"]

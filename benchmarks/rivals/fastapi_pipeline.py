@@ -1,6 +1,6 @@
 """FastAPI with the transformers pipeline in a plain `def` endpoint, which runs in a pool of threads.
 
-    python benchmarks/rivals/fastapi_pipeline.py CHECKPOINT PORT
+python benchmarks/rivals/fastapi_pipeline.py CHECKPOINT PORT
 """
 
 import sys

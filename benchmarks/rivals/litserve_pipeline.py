@@ -1,6 +1,6 @@
 """LitServe with the transformers pipeline, its batching on.
 
-    python benchmarks/rivals/litserve_pipeline.py CHECKPOINT PORT
+python benchmarks/rivals/litserve_pipeline.py CHECKPOINT PORT
 """
 
 import sys
