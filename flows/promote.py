@@ -17,9 +17,10 @@ from flows import approvals, commits, deploy, registry
 from flows.approver import Act, Approved, Question, allowed
 from flows.examine import Case, Grounds, current_champion, examine, makers, release_of, say_if_rejected_since
 from flows.git import asked
+from flows.infra import validate
 from flows.record import Record, now, one_line
 from flows.settings import load
-from tasks.bundle import DEPLOYMENT, MANIFEST, load_release, read_manifest, release_id
+from tasks.bundle import DEPLOYMENT, MANIFEST, load_release, release_id
 from tasks.core.errors import BusyError, RejectedError, SettingsError, TidegateError
 from tasks.core.files import sha256
 from tasks.core.line import STATE, Line
@@ -39,11 +40,10 @@ Validate = Callable[[Line, Path], Chosen]
 """Tries a release as it will serve. Raises RejectedError where it must not."""
 
 
-def first_admissible(line: Line, bundle: Path) -> Chosen:
-    """The first of compare's variants that the release admits: what the comparison looked at, untried."""
-    admissible = read_manifest(bundle).admissible
-    wanted = load([line.name])[line.name].compare.variants
-    return Chosen(next((name for name in wanted if name in admissible), admissible[0]))
+def tried(line: Line, bundle: Path) -> Chosen:
+    """The variant that answered soonest of those that passed in the real service."""
+    found = validate(line, bundle, load([line.name])[line.name].promote)
+    return Chosen(found.variant, found.said)
 
 
 def promote(
@@ -53,7 +53,7 @@ def promote(
     why: str,
     bump: str | None = None,
     key: str | None = None,
-    validate: Validate = first_admissible,
+    trial: Validate | None = None,
     automatic: bool = False,
 ) -> str:
     """Make a release (default: the newest) champion and let it serve; returns what was done, in a sentence.
@@ -69,10 +69,10 @@ def promote(
             say_if_rejected_since(case)
         current = current_champion(case.line)
         if current is not None and release_of(case.line, current) == case.release:
-            return _renew(case, current, "approve", by, key, validate)
+            return _renew(case, current, "approve", by, key, trial)
         grounds = examine(case)
         approved = _automatically(case) if automatic else _approved(case, grounds, by, why, key)
-        chosen = validate(case.line, case.bundle)
+        chosen = (trial or tried)(case.line, case.bundle)
         deploy.serving_folder().put(name, case.bundle)
         known = registry.registered(case.line, case.release)
         version = known.version if known else registry.upcoming(name, bump or case.settings.promote.bump)
@@ -86,7 +86,7 @@ def promote(
 
 
 def rollback(
-    name: str, to: str | None, by: str, why: str, key: str | None = None, validate: Validate = first_admissible
+    name: str, to: str | None, by: str, why: str, key: str | None = None, trial: Validate | None = None
 ) -> str:
     """Make an earlier champion (default: the one before) champion again; returns what was done, in a sentence.
 
@@ -104,9 +104,9 @@ def rollback(
         load_release(bundle)
         case = Case(line, settings, bundle, release_id(bundle))
         if target.version == current.version:
-            return _renew(case, current, "rollback", by, key, validate)
+            return _renew(case, current, "rollback", by, key, trial)
         approved = allowed(Question("rollback", line, case.release, by, since=current.time), key)
-        variant = target.record.variant if target.record else validate(line, bundle).variant
+        variant = target.record.variant if target.record else (trial or tried)(line, bundle).variant
         deploy.serving_folder().put(name, bundle)
         registry.assign(_record("rollback", case, target.version, variant, approved, why, current))
         deploy.point(case, target.version, variant, approved.by)
@@ -242,13 +242,13 @@ def _target(line: Line, current: registry.Assigned, to: str | None) -> registry.
     return before[-1]
 
 
-def _renew(case: Case, current: registry.Assigned, act: Act, by: str, key: str | None, validate: Validate) -> str:
+def _renew(case: Case, current: registry.Assigned, act: Act, by: str, key: str | None, trial: Validate | None) -> str:
     """Let the champion serve, where the pointer is not right."""
     what = f"{current.version} of {case.line.name} (release {case.release}) is champion already"
     if deploy.serves(case.line, current):
         return f"{what} and serves. Nothing to do."
     approved = allowed(Question(act, case.line, case.release, by), key)
-    variant = current.record.variant if current.record else validate(case.line, case.bundle).variant
+    variant = current.record.variant if current.record else (trial or tried)(case.line, case.bundle).variant
     deploy.serving_folder().put(case.line.name, case.bundle)
     deploy.point(case, current.version, variant, approved.by)
     return f"{what}, but the serving folder did not say so. Its pointer is renewed: {variant} serves."

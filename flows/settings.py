@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from flows.infra import InfraSettings
 from serving.settings import load_serving
 from tasks import behaviour
 from tasks.comparison import CompareSettings
@@ -24,7 +25,7 @@ from tasks.train import TrainSettings
 from tasks.validate import ValidateSettings
 
 
-class PromoteSettings(Settings, block="promote"):
+class PromoteSettings(InfraSettings, block="promote"):
     """Who lets a release serve, and what it must keep to where it serves."""
 
     approval: Literal["none", "human"] = Field(
@@ -36,10 +37,6 @@ class PromoteSettings(Settings, block="promote"):
     bump: Literal["patch", "minor", "major"] = Field(
         "minor", description="which part of the version a promotion raises"
     )
-    provider: Literal["cpu", "cuda"] = Field("cpu", description="what the service computes on")
-    allow_cpu: bool = Field(False, description="with provider cuda: whether a CPU may stand in for an absent GPU")
-    p95_ms_max: float = Field(500, gt=0, description="of the trial service's answers, one text at a time")
-    memory_mb_max: float = Field(4000, gt=0, description="resident memory of the trial service, in MB")
 
     @model_validator(mode="after")
     def _fits(self) -> "PromoteSettings":

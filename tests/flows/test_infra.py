@@ -4,15 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from commands import tidegate
 from made import resealed
 
+from flows import deploy, registry
 from flows.infra import InfraSettings, validate
 from tasks.core.errors import RejectedError
 from tasks.core.files import read_json, read_parquet, write_json, write_parquet
 from tasks.core.line import Line
 
 LINE = Line("sentiment")
-FEW = InfraSettings(rows=20, agreement_min=0.9, p95_ms_max=5000)
+FEW = InfraSettings(trial_rows=20, agreement_min=0.9, p95_ms_max=5000)
 
 
 def reject(bundle, settings=FEW):
@@ -34,7 +36,7 @@ def test_every_admissible_variant_is_tried_and_the_fastest_that_passes_is_named(
 
 
 def test_limits_reject_and_the_logs_are_kept(bundle, checkout):
-    said = reject(bundle, InfraSettings(rows=20, agreement_min=0.9, p95_ms_max=0.001, memory_mb_max=1))
+    said = reject(bundle, InfraSettings(trial_rows=20, agreement_min=0.9, p95_ms_max=0.001, memory_mb_max=1))
     assert "p95_ms is" in said
     assert "at most 0.001 is needed" in said
     assert "memory_mb is" in said
@@ -73,3 +75,17 @@ def test_policy_vectors_that_the_program_answers_otherwise_are_told(bundle, chec
     write_json(path, content)
     resealed(bundle)
     assert "text policy" in reject(bundle)
+
+
+def test_a_promotion_tries_the_service_and_one_that_fails_there_changes_nothing(unrecorded):
+    """`bad` was turned round after its warm-up requests were answered: only the service sees that."""
+    words = ("--by", "Anna", "--why", "a try")
+    refused = tidegate("promote", "sentiment", unrecorded["bad"], *words)
+    assert refused.returncode == 3, refused.stdout
+    assert "the service refuses it" in refused.stdout
+    assert deploy.serving_folder().pointer("sentiment") is None
+    assert registry.versions("sentiment") == []
+    done = tidegate("promote", "sentiment", unrecorded["good"], *words)
+    assert done.returncode == 0, done.stdout
+    assert "In the service, p50: " in done.stdout
+    assert deploy.serving_folder().pointer("sentiment").release == unrecorded["good"]
