@@ -245,13 +245,18 @@ def test_a_broken_pointer_is_refused_until_it_is_mended(start, folder, content, 
 
 
 def test_what_was_refused_for_a_while_is_tried_again(start, folder, monkeypatch):
-    monkeypatch.setattr("serving.hub.FIRST_RETRY", 0.05)
+    from serving import hub as module
+
+    monkeypatch.setattr(module, "FIRST_RETRY", 0.05)
+    real, tries = module.load, []
+    monkeypatch.setattr(module, "load", lambda *args: tries.append(1) or real(*args))
     hub = start()
     path = folder.home / "releases" / folder.ids[1] / "tokenizer.json"
     content = path.read_bytes()
     path.unlink()
     folder.point(pointer(folder.ids[1]))
     assert refused(hub, folder.ids[1])
+    assert wait_until(lambda: len(tries) > 3)
     path.write_bytes(content)
     assert serves(hub, folder.ids[1])
     assert value(hub, "tidegate_swaps_total", outcome="refused") == 1
