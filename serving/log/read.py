@@ -59,7 +59,7 @@ _LATEST = (
     .where(
         feedback.c.request_id == predictions.c.request_id,
         feedback.c.position == predictions.c.position,
-        feedback.c.line == predictions.c.line,
+        feedback.c.line + "" == predictions.c.line,  # as it stands it would draw SQLite to the index of whole lines
     )
     .order_by(feedback.c.time.desc(), feedback.c.id.desc())
     .limit(1)

@@ -8,9 +8,10 @@ from answers import NOON, answered, labelled
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from serving.log import read, retention, store
-from serving.log.database import writing
+from serving.log.database import migrate, open_database, writing
 from serving.log.retention import purge
 from serving.log.rows import Encoder
 from serving.log.settings import LogSettings
@@ -82,6 +83,20 @@ def test_the_latest_label_wins_and_all_are_kept(engine):
     assert np.isnat(chunk.labelled[1])
     (told,) = summaries(engine, "sentiment")
     assert (told.rows, told.labels, told.strangers) == (2, 1, 1)
+
+
+def test_a_row_finds_its_label_without_a_look_at_all_labels(workdir):
+    engine = open_database("sqlite:///log.db")
+    migrate(engine)
+    plans = []
+    event.listen(engine, "before_cursor_execute", lambda *call: plans.append(call[2:4]))
+    list(read.window(engine, "sentiment", last=10))
+    with engine.connect() as connection:
+        query, values = plans[-1]
+        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all())
+    assert "autoindex_feedback_1 (request_id=? AND position=?)" in plan
+    assert "predictions USING INDEX predictions_window" in plan
+    engine.dispose()
 
 
 def test_columns_are_what_was_answered(engine):
