@@ -70,9 +70,8 @@ def record(line: Line, bundle: Path) -> str:
     # First into the index: wherever this is cut short, index and commit go together. No hooks: they are there for
     # code, and those that set other people's edits aside meanwhile would lose them when killed.
     git("add", "--", *paths)
-    git(
-        "commit", "--quiet", "--no-verify", "--only", "-m", f"Release {release_id(bundle)} of {line.name}", "--", *paths
-    )
+    message = f"Release {release_id(bundle)} of {line.name}"
+    git("commit", "--quiet", "--no-verify", "--only", "-m", message, "--", *paths)
     made = commit_of(line, bundle)
     if made is None:
         raise TidegateError(f"{LOCK} of {line.name} changed meanwhile. Wait for other runs to end, then promote again.")
