@@ -1,14 +1,16 @@
 """The block `serving` of params.yaml: one per project, every value with a default."""
 
 from pathlib import Path
+from typing import Any
 
+import yaml
 from pydantic import Field, field_validator
 
 from serving.batcher import BatchSettings
 from serving.log.settings import LogSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import STATE
-from tasks.core.settings import PARAMS, Settings, parse, read_params
+from tasks.core.settings import PARAMS, Settings, parse
 
 
 class LimitSettings(Settings):
@@ -54,11 +56,21 @@ class ServingSettings(Settings, block="serving"):
 
 
 def load_serving(path: Path = PARAMS) -> ServingSettings:
-    """The block `serving`; all defaults without such a block, or without params.yaml as on a machine that only serves.
+    """The block `serving`; all defaults where there is none, or no params.yaml.
 
-    Raises SettingsError that lists every error in it.
+    Lines need not be there: a machine that only serves has none. Raises SettingsError that lists every error in it.
     """
-    content = read_params(path).get(ServingSettings.block) if path.exists() else None
+    content = _read(path).get(ServingSettings.block)
     if content is not None and not isinstance(content, dict):
         raise SettingsError(f"{ServingSettings.block} in {path} must be a block of settings, got {content!r}.")
     return parse(ServingSettings, content, ServingSettings.block)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not readable as YAML: {error}") from None
+    if content is not None and not isinstance(content, dict):
+        raise SettingsError(f"{path} must hold blocks of settings, such as `{ServingSettings.block}:`.")
+    return content or {}

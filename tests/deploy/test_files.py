@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 from serving.security import OPEN
-from serving.settings import ServingSettings
-from tasks.core.settings import parse
+from serving.settings import ServingSettings, load_serving
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -113,8 +112,7 @@ def test_pod_may_do_little():
 
 
 def test_time_to_stop_is_enough():
-    params = yaml.safe_load((MANIFESTS / "params.yaml").read_text())
-    settings = parse(ServingSettings, params["serving"], "serving")
+    settings = load_serving(MANIFESTS / "params.yaml")
     grace = pod()["spec"]["terminationGracePeriodSeconds"]
     before = container()["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert grace >= before + settings.stop_seconds + 15

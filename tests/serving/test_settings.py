@@ -5,8 +5,16 @@ from serving.settings import ServingSettings, load_serving
 from tasks.core.errors import SettingsError
 
 
-def test_a_machine_that_only_serves_needs_no_params(workdir):
+@pytest.mark.parametrize("text", [None, "", "lines: {}\n", "serving:\n"])
+def test_defaults_where_nothing_is_said(workdir, text):
+    if text is not None:
+        (workdir / "params.yaml").write_text(text)
     assert load_serving() == ServingSettings()
+
+
+def test_a_machine_that_only_serves_names_no_lines(workdir):
+    (workdir / "params.yaml").write_text("serving: {port: 9, limits: {texts: 3}}\n")
+    assert (load_serving().port, load_serving().limits.texts) == (9, 3)
 
 
 def test_what_the_command_line_says_wins_and_is_checked(workdir):
@@ -26,8 +34,19 @@ def test_a_child_serves_as_its_supervisor_was_told():
     assert (given.lines, given.log, given.keys, given.supervised) == (["a", "b"], False, False, False)
 
 
-@pytest.mark.parametrize("block", ["serving: 3", "serving: [1]", "serving: {port: -1}", "serving: {rate: 5/second/x}"])
-def test_a_wrong_block_is_refused(workdir, block):
-    (workdir / "params.yaml").write_text(f"lines: {{a: {{}}}}\n{block}\n")
-    with pytest.raises(SettingsError, match="serving"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "must hold blocks of settings"),
+        ("serving: 3", "must be a block of settings, got 3"),
+        ("serving: [1]", "must be a block of settings"),
+        ("serving: [\n", "not readable as YAML"),
+        ("serving: {prot: 3}", r"serving\.prot: unknown key \(did you mean 'port'"),
+        ("serving: {port: -1}", r"serving\.port"),
+        ("serving: {rate: 5/second/x}", r"serving\.rate"),
+    ],
+)
+def test_errors_are_said(workdir, text, said):
+    (workdir / "params.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=said):
         load_serving()
