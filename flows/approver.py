@@ -21,12 +21,15 @@ log = logging.getLogger("tidegate")
 KEY = "TIDEGATE_KEY"
 """Environment variable with the API key of the person who gives a command: as an argument other users would see it."""
 
-Act = Literal["approve", "reject", "rollback"]
+Act = Literal["approve", "reject", "rollback", "shadow", "canary", "end"]
 
 ROLES: dict[Act, tuple[str, ...]] = {
     "approve": ("approver",),
     "reject": ("approver",),
     "rollback": ("approver", "ops"),
+    "shadow": ("approver", "ops"),
+    "canary": ("approver",),
+    "end": ("approver", "ops"),
 }
 
 

@@ -169,6 +169,42 @@ def rollback(
 
 
 @app.command()
+def shadow(
+    line: OneLine,
+    by: By,
+    release: ReleaseName = None,
+    share: Annotated[float, typer.Option(help="of the requests, at random")] = 0.1,
+    end: Annotated[bool, typer.Option("--end", help="take the shadow away")] = False,
+) -> None:
+    """Let a release see a share of the traffic: its answers are logged, never returned."""
+    from flows import beside
+
+    typer.echo(beside.end("shadow", line, by) if end else beside.stand("shadow", line, release, share, by))
+
+
+@app.command()
+def canary(
+    line: OneLine,
+    by: By,
+    release: ReleaseName = None,
+    share: Annotated[float, typer.Option(help="of the callers: a caller always meets the same release")] = 0.05,
+    max_disagreement: Annotated[
+        float | None, typer.Option(help="it ends when surely more of its texts get another label than the champion's")
+    ] = None,
+    max_errors: Annotated[int | None, typer.Option(help="it ends after more failed requests than this")] = None,
+    end: Annotated[bool, typer.Option("--end", help="take the canary away")] = False,
+) -> None:
+    """Let a release answer a share of the callers, where everything that a promotion asks for says yes."""
+    from flows import beside
+
+    if end:
+        typer.echo(beside.end("canary", line, by))
+        return
+    limits = beside.Limits(max_disagreement, max_errors)
+    typer.echo(beside.stand("canary", line, release, share, by, limits))
+
+
+@app.command()
 def propose(line: OneLine, by: By, release: ReleaseName = None) -> None:
     """Propose a release to the approvers, or propose it again."""
     from flows.promote import propose

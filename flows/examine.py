@@ -53,7 +53,7 @@ def examine(case: Case) -> Grounds:
     Raises TidegateError where the release is not whole, or cannot be recorded for edits that touch the line.
     """
     manifest = load_release(case.bundle)
-    _require_verdicts(case, manifest)
+    require_verdicts(case, manifest)
     known = registry.registered(case.line, case.release)
     commit = known.commit if known else commits.commit_of(case.line, case.bundle)
     if commit is None:
@@ -92,7 +92,8 @@ def say_if_rejected_since(case: Case) -> None:
                      case.release)  # fmt: skip
 
 
-def _require_verdicts(case: Case, manifest: Manifest) -> None:
+def require_verdicts(case: Case, manifest: Manifest) -> None:
+    """Raises RejectedError where a verdict that the release carries is not `pass`."""
     verdicts = {gate: Verdict.model_validate(content) for gate, content in manifest.verdicts.items()}
     rejecting = {gate: found for gate, found in verdicts.items() if found.verdict != "pass"}
     if rejecting or not verdicts:

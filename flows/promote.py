@@ -36,7 +36,7 @@ class Chosen:
     said: str = ""
 
 
-Validate = Callable[[Line, Path], Chosen]
+Trial = Callable[[Line, Path], Chosen]
 """Tries a release as it will serve. Raises RejectedError where it must not."""
 
 
@@ -53,7 +53,7 @@ def promote(
     why: str,
     bump: str | None = None,
     key: str | None = None,
-    trial: Validate | None = None,
+    trial: Trial | None = None,
     automatic: bool = False,
 ) -> str:
     """Make a release (default: the newest) champion and let it serve; returns what was done, in a sentence.
@@ -85,9 +85,7 @@ def promote(
     return f"{version} of {name} (release {case.release}, {chosen.variant}) is champion and serves.{_tail(chosen)}"
 
 
-def rollback(
-    name: str, to: str | None, by: str, why: str, key: str | None = None, trial: Validate | None = None
-) -> str:
+def rollback(name: str, to: str | None, by: str, why: str, key: str | None = None, trial: Trial | None = None) -> str:
     """Make an earlier champion (default: the one before) champion again; returns what was done, in a sentence.
 
     No comparison is asked for: it served before. Its bytes are checked. Raises SettingsError where there is no such
@@ -242,7 +240,7 @@ def _target(line: Line, current: registry.Assigned, to: str | None) -> registry.
     return before[-1]
 
 
-def _renew(case: Case, current: registry.Assigned, act: Act, by: str, key: str | None, trial: Validate | None) -> str:
+def _renew(case: Case, current: registry.Assigned, act: Act, by: str, key: str | None, trial: Trial | None) -> str:
     """Let the champion serve, where the pointer is not right."""
     what = f"{current.version} of {case.line.name} (release {case.release}) is champion already"
     if deploy.serves(case.line, current):

@@ -35,7 +35,10 @@ class Beside(BaseModel):
     max_disagreement: float | None = Field(None, ge=0, le=1)
     """A canary ends by itself when more of its texts than this get another label than the champion's."""
     max_errors: int | None = Field(None, ge=0)
-    """A canary ends by itself after so many failed requests."""
+    """A canary ends by itself after more failed requests than this."""
+    by: str = ""
+    time: str = ""
+    """Who let it stand there, and when: ISO 8601, UTC."""
 
 
 class Pointer(BaseModel):
