@@ -38,7 +38,7 @@ def sync(line: Line, sources: Sequence[SourceSettings | FeedSettings], text: Tex
 
     Raises SourceError when a source is gone, changed or unreadable, BusyError when another sync of the line runs.
     """
-    with _alone(line), _enough_disk(line):
+    with alone(line), _enough_disk(line):
         taken = Taken.of(line)
         written: list[Path] = []
         for source in sources:
@@ -163,8 +163,8 @@ def _scratch(line: Line) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(line: Line) -> Iterator[None]:
-    """One sync of a line at a time. The lock goes with the process; what a killed one left is removed."""
+def alone(line: Line) -> Iterator[None]:
+    """Hold the inbox: one sync at a time. The lock goes with the process; what a killed one left is removed."""
     from filelock import FileLock, Timeout
 
     lock = STATE / "locks" / f"sync-{line.name}.lock"

@@ -26,13 +26,23 @@ class Auth(Settings):
     """A header that says who asks."""
 
     env: str = Field(description="environment variable with the key")
-    header: str = Field("Authorization", pattern=r"^[A-Za-z0-9-]+$", description="name of the header")
-    prefix: str = Field("Bearer ", pattern=r"^([A-Za-z]+ )?$", description='before the key; "" for none')
+    header: str = Field("Authorization", description="name of the header")
+    prefix: str = Field("Bearer ", description='before the key, a word and a space; "" for none')
 
-    @field_validator("env")
+    @field_validator("env", mode="before")
     @classmethod
-    def _no_key(cls, given: str) -> str:
-        return is_variable(given, "`auth: env:` of a source of kind http")
+    def _no_key(cls, given: Any) -> str:
+        return is_variable(str(given), "`auth: env:` of a source of kind http")
+
+    @field_validator("header", "prefix", mode="before")
+    @classmethod
+    def _no_key_beside(cls, given: Any) -> str:
+        if not re.fullmatch(r"|[A-Za-z][A-Za-z-]{0,40} ?", str(given)):
+            raise SettingsError(
+                "`auth: header:` is the name of a header, as X-Api-Key, and `prefix:` a word and a space, as "
+                "'Bearer '. What was given is not shown, for it may hold a key: that one comes from `env:`."
+            )
+        return str(given)
 
 
 class Paging(Settings):
@@ -68,7 +78,7 @@ class HttpSource(FeedSettings):
 
     kind: Literal["http"] = "http"
     equal_rows_are_one = True
-    url: str = Field(pattern=r"^https?://", description="of the first page; keys belong into `auth`")
+    url: str = Field(description="of the first page; keys belong into `auth`")
     records: str = Field("", description='JSON path of the list of records, as data.items; "" where the page is it')
     paging: Paging | None = Field(None, description="without it there is one page")
     auth: Auth | None = Field(None, description="sent to this host alone")
@@ -79,16 +89,29 @@ class HttpSource(FeedSettings):
     max_mb: float = Field(32, gt=0, le=1024, description="of one page, unpacked")
     max_pages: int = Field(10_000, ge=1, description="more than this is taken for a fault")
 
-    @field_validator("url")
+    @field_validator("url", mode="before")
     @classmethod
-    def _no_secret(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.username or parts.password or any(SECRET.search(name) for name, _ in parse_qsl(parts.query)):
+    def _no_secret(cls, given: Any) -> str:
+        url = str(given)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise SettingsError("`url:` of a source of kind http is no address as https://host/path.") from None
+        if "@" in parts.netloc or any(SECRET.search(name) for name, _ in parse_qsl(parts.query)):
             raise SettingsError(
                 "`url:` of a source of kind http holds a key or a password, which is not shown here. Take it out of "
                 "params.yaml, put it into an environment variable and name that one under `auth: {env: ...}`."
             )
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError("`url:` of a source of kind http is no address as https://host/path.")
         return url
+
+    @field_validator("auth", mode="before")
+    @classmethod
+    def _is_block(cls, given: Any) -> Any:
+        if given is not None and not isinstance(given, dict):
+            raise SettingsError("`auth:` of a source of kind http is a block as {env: DESK_KEY}; it holds no key.")
+        return given
 
     @model_validator(mode="after")
     def _one_way(self) -> "HttpSource":
@@ -134,9 +157,11 @@ class HttpSource(FeedSettings):
         with self._client() as client:
             answer = client.get(*self._first(last), tries=1)
         records = self._records(answer)
-        if self.watermark:
-            return any(_later(last.end["since"], self._since(record)) for record in records)
-        return _digest(records) != last.end["first"] or (self.whole and self._next(answer, records, None) is not None)
+        if self.watermark and any(_later(last.end["since"], self._since(record)) for record in records):
+            return True
+        if self.watermark is None and _digest(records) != last.end["first"]:
+            return True
+        return not self.stop_at_known and self._next(answer, records, None) is not None  # only sync can tell
 
     def feed(self, last: Mark, place: Any) -> Iterator[Portion]:
         """Page after page, each a portion."""

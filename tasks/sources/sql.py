@@ -46,10 +46,10 @@ class SqlSource(FeedSettings):
         "count", description="of rows taken before: `count` asks how many there are now, `compare` reads all again"
     )
 
-    @field_validator("url_env")
+    @field_validator("url_env", mode="before")
     @classmethod
-    def _no_url(cls, given: str) -> str:
-        return is_variable(given, "`url_env:` of a source of kind sql")
+    def _no_url(cls, given: Any) -> str:
+        return is_variable(str(given), "`url_env:` of a source of kind sql")
 
     @field_validator("query")
     @classmethod
