@@ -1,5 +1,6 @@
 """Rows given as Python values: what a database driver or a JSON parser returns, as tables of text."""
 
+import contextlib
 import json
 import os
 import re
@@ -35,7 +36,12 @@ def table(values: Mapping[str, Sequence[Any]], where: str) -> tuple["pa.Table", 
         arrays = {name: _array(name, column, types.get(name)) for name, column in values.items()}
     except (pa.ArrowException, OverflowError) as error:
         raise SourceError(f"{where}: a value cannot be stored ({type(error).__name__}). Mend it, or cast it.") from None
-    return canonical(pa.table(arrays), where) if rows else empty(), types
+    if not rows:
+        return empty(), types
+    times = arrays.pop("created_at") if types.get("created_at") == "time" else None  # no text to be parsed
+    found = canonical(pa.table(arrays), where)
+    place = found.column_names.index("created_at")
+    return found if times is None else found.set_column(place, "created_at", times), types
 
 
 def empty() -> "pa.Table":
@@ -93,14 +99,13 @@ def _array(name: str, values: Sequence[Any], kind: str | None) -> "pa.Array":
     if kind is None:
         return pa.nulls(len(values), pa.string())
     if name == "created_at" and kind == "time":
-        return pa.array([value and _moment(value) for value in values], pa.timestamp("us"))
+        return pa.array([*map(_moment, values)], pa.timestamp("us", tz="UTC"))
     if name == "ratings" and kind == "list":
         return pa.array(values, pa.list_(pa.float32()))
-    return pa.array(values if kind == "text" and _plain(values) else [*map(_text, values)], pa.string())
-
-
-def _plain(values: Sequence[Any]) -> bool:
-    return all(value is None or (type(value) is str and value.isascii()) for value in values)
+    with contextlib.suppress(UnicodeEncodeError, pa.ArrowException, OverflowError):
+        if fast := {"text": pa.string(), "whole number": pa.int64()}.get(kind):
+            return pa.array(values, fast)
+    return pa.array([*map(_text, values)], pa.string())
 
 
 def _text(value: Any) -> str | None:
@@ -113,10 +118,6 @@ def _text(value: Any) -> str | None:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _moment(value: Any) -> datetime:
-    """Without a zone it is UTC already."""
-    from datetime import UTC
-
-    if not isinstance(value, datetime):
-        return datetime(value.year, value.month, value.day)
-    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+def _moment(value: Any) -> Any:
+    """A day is its first moment."""
+    return value if value is None or isinstance(value, datetime) else datetime(value.year, value.month, value.day)
