@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 from tasks.core.errors import SettingsError, SourceError
 from tasks.core.files import read_json, sha256, write_json
 from tasks.core.line import STATE
-from tasks.packages import patiently
 from tasks.sources.base import Opened, Piece, SourceSettings
 from tasks.sources.tables import CHUNK, SUFFIXES, canonical, read
 
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 
 SHA = re.compile(r"[0-9a-f]{40}")
 READABLE = (*SUFFIXES, ".csv.gz", ".jsonl.gz", ".arrow")
-
-
-class _OutOfReachError(SourceError):
-    """The hub did not answer; a later try may succeed."""
 
 
 class HuggingfaceSource(SourceSettings):
@@ -58,7 +53,7 @@ class HuggingfaceSource(SourceSettings):
         try:
             files = read_json(note)
         except (OSError, ValueError):
-            files = patiently(_OutOfReachError)(self._listed)
+            files = self._listed()
             write_json(note, files)
         return [
             Piece(f"hf://datasets/{self.dataset}@{self.revision}/{name}", digest, stamp, self.revision)
@@ -70,7 +65,7 @@ class HuggingfaceSource(SourceSettings):
         """The file in the folder, or in the hub's own cache, where it is fetched once."""
         if self.folder is None and piece.revision is None:
             raise SettingsError(self._pin_needed())
-        path = Path(piece.uri) if self.folder is not None else patiently(_OutOfReachError)(self._fetched, piece)
+        path = Path(piece.uri) if self.folder is not None else self._fetched(piece)
         digest = sha256(path)
         if piece.sha256 not in (None, digest):
             raise SourceError(f"{piece.uri} is damaged in the hub's cache ({path}). Remove it there and sync again.")
@@ -156,7 +151,7 @@ class HuggingfaceSource(SourceSettings):
 
     @contextlib.contextmanager
     def _reaching(self) -> Iterator[None]:
-        """Turn what goes wrong with the hub into a sentence, and tell what may pass from what will not."""
+        """Turn what goes wrong with the hub into a sentence. Its library has tried again already."""
         import httpx
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -173,7 +168,7 @@ class HuggingfaceSource(SourceSettings):
                     f"{what}: the hub has none, or not for you ({status}). Correct `dataset:` and `revision:`; a "
                     "private one needs HF_TOKEN."
                 ) from None
-            raise _OutOfReachError(
+            raise SourceError(
                 f"{what} could not be fetched: the hub cannot be reached ({status or type(error).__name__}). Is there "
                 f"a network? {copy}"
             ) from None

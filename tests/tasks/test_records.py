@@ -46,11 +46,11 @@ def test_what_values_become():
 
 def test_times_and_ratings():
     moments = [datetime(2026, 5, 1, 12, tzinfo=timezone(timedelta(hours=2))), datetime(2026, 5, 1, 10), None]
-    found, types = table({"created_at": moments, "ratings": [[1, 2.5], None, []]}, "made")
+    found, types = table({"text": ["a"] * 3, "created_at": moments, "ratings": [[1, 2.5], None, []]}, "made")
     assert found["created_at"].to_pylist() == [datetime(2026, 5, 1, 10, tzinfo=UTC)] * 2 + [None]
     assert found["ratings"].to_pylist() == [[1.0, 2.5], None, []]
-    assert types == {"created_at": "time", "ratings": "list"}
-    assert table({"created_at": [date(2026, 5, 1)]}, "made")[0]["created_at"][0].as_py().day == 1
+    assert types == {"text": "text", "created_at": "time", "ratings": "list"}
+    assert table({"text": ["a"], "created_at": [date(2026, 5, 1)]}, "made")[0]["created_at"][0].as_py().day == 1
 
 
 def test_bytes_and_mixtures_are_refused():

@@ -144,7 +144,7 @@ def test_the_rate_is_kept(api, monkeypatch):
 
 
 def test_after_a_fault_that_stayed_reading_goes_on_at_the_last_page(api, caplog):
-    api.pages = [records(1), records(2), records(3)]
+    api.pages = [records(1), records(2), records(1, 3)]
     api.faults = dict.fromkeys(range(3, 20), apis.status(503))
     with pytest.raises(SourceError):
         sync(LINE, source(api), TEXT)
