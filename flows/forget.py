@@ -103,16 +103,19 @@ def _from_log(line: Line, request_ids: Sequence[str], subject: Subject, report: 
 
 def _from_inbox(line: Line, subject: Subject, settings: LineSettings, report: Report) -> Subject:
     """Take the rows out of the inbox, pin it anew; returns the subject with what the rows told."""
-    from tasks import inbox
+    from tasks import feeds, inbox
 
     with alone(line):
         taken = forgotten.take_out(line, subject, settings.text.split_salt)
+        aside = feeds.discard(line)
         if taken.rows:
             if inbox.batches(line):
                 Dag().add(line.inbox)
             else:
                 line.inbox.with_name("inbox.dvc").unlink(missing_ok=True)
     report.done.append(f"inbox: {taken.rows} row(s) taken out of {len(taken.batches)} batch(es)")
+    if aside:
+        report.done.append(f"{feeds.FOLDER}: what interrupted syncs had set aside removed; the next sync reads it anew")
     report.done.append(f"{forgotten.path(line)} keeps them from coming back with the next sync; commit it")
     if taken.rows:
         report.left.append(f"earlier versions of the inbox, which the git history of {line.inbox}.dvc names")

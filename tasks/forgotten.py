@@ -4,8 +4,10 @@
 the salt and a keyed hash. It tells a text to none who could not guess it and look at the salt as well.
 """
 
+import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ from tasks.rows import BATCH
 from tasks.text import salt_digest, split_key
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 
@@ -58,15 +61,33 @@ def hashes(line: Line, salt: str) -> frozenset[str]:
     return frozenset(digest for _, digest in entries)
 
 
-def without(table: "pa.Table", rows: list[str], line_hashes: frozenset[str], salt: str) -> "pa.Table":
-    """A source's table without what was forgotten. `rows`: tasks.sync.content_hashes of it."""
-    texts = table["text"].to_pylist()
-    return table.filter(
-        [
-            split_key(row, salt) not in line_hashes and split_key(text or "", salt) not in line_hashes
-            for row, text in zip(rows, texts, strict=True)
-        ]
-    )
+@dataclass(frozen=True)
+class Listed:
+    """A line's list, as a sync heeds it."""
+
+    hashes: frozenset[str]
+    salt: str
+
+    @classmethod
+    def of(cls, line: Line, salt: str) -> "Listed":
+        """Read the list. Raises SourceError when it was written with another salt."""
+        return cls(hashes(line, salt), salt)
+
+    def digest(self) -> str:
+        """Changes with the list."""
+        return hashlib.blake2b("".join(sorted(self.hashes)).encode(), digest_size=8).hexdigest()
+
+    def rows(self, content_hashes: Sequence[str], texts: "pa.ChunkedArray") -> "np.ndarray":
+        """[rows], which rows of a source are to be forgotten; told by tasks.fresh.content_hashes and their texts."""
+        import numpy as np
+
+        if not self.hashes:
+            return np.zeros(len(content_hashes), bool)
+        pairs = zip(content_hashes, texts.to_pylist(), strict=True)
+        return np.array([self._has(row) or self._has(text or "") for row, text in pairs], bool)
+
+    def _has(self, given: str) -> bool:
+        return split_key(given, self.salt) in self.hashes
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,26 @@
 
 import contextlib
 import errno
-import hashlib
 import json
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks import forgotten, inbox
+from tasks import feeds, inbox
 from tasks.core.errors import BusyError, SourceError
-from tasks.core.files import read_json, sha256, write_json
+from tasks.core.files import sha256
 from tasks.core.line import STATE, Line
-from tasks.core.progress import Progress, progress
+from tasks.core.progress import progress
+from tasks.forgotten import Listed
+from tasks.fresh import Fresh, batch, latest
 from tasks.rows import BATCH
-from tasks.sources.base import Opened, Piece, SourceSettings
+from tasks.sources.base import FeedSettings, Mark, Opened, Piece, SourceBase, SourceSettings
 from tasks.sources.file import public
-from tasks.text import TextSettings, clean, fingerprint, salt_digest, split_key
+from tasks.taken import Taken
+from tasks.text import TextSettings, fingerprint, salt_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("tidegate")
 
 
-def sync(line: Line, sources: Sequence[SourceSettings], text: TextSettings) -> list[Path]:
-    """Write what the sources hold and the inbox does not: an immutable `data/<line>/inbox/<hash>.parquet` a file.
+def sync(line: Line, sources: Sequence[SourceSettings | FeedSettings], text: TextSettings) -> list[Path]:
+    """Write what the sources hold and the inbox does not.
 
-    A batch has the columns of tasks.rows.BATCH, its texts cleaned and masked, and its provenance in the metadata.
-    Returns the new batches. A source whose bytes were read before is not read again; a row taken before is not taken
-    again. Killed at any moment, a batch is there whole or not at all, and the next call goes on.
+    Each file and each feed with new rows gives one immutable `data/<line>/inbox/<hash>.parquet`: the columns of
+    tasks.rows.BATCH, texts cleaned and masked, provenance in the metadata. Returns the new batches. A source whose
+    bytes were read before is not read again; a row taken before is not taken again. Killed at any moment, a batch is
+    there whole or not at all, and the next call goes on.
 
     Raises SourceError when a source is gone, changed or unreadable, BusyError when another sync of the line runs.
     """
@@ -42,6 +44,9 @@ def sync(line: Line, sources: Sequence[SourceSettings], text: TextSettings) -> l
         written: list[Path] = []
         for source in sources:
             taken.refuse_other_reading(source)
+            if isinstance(source, FeedSettings):
+                written += _take_feed(line, source, text, taken)
+                continue
             for piece in source.look():
                 if taken.has(source, piece):
                     continue
@@ -52,103 +57,52 @@ def sync(line: Line, sources: Sequence[SourceSettings], text: TextSettings) -> l
         return written
 
 
-def news(line: Line, sources: Sequence[SourceSettings]) -> bool:
-    """Whether sync has something to read. Cheap: package pins and file sizes and times, no file is opened.
+def news(line: Line, sources: Sequence[SourceSettings | FeedSettings]) -> bool:
+    """Whether sync has something to read.
 
-    True also where only sync can tell, or where a source is gone: it then says what is wrong.
+    Cheap: package pins, file sizes and times, one question to a feed; no file is opened. True
+    also where only sync can tell, or where a source is gone: it then says what is wrong.
     """
     taken = Taken.of(line)
     try:
         for source in sources:
             taken.refuse_other_reading(source)
-            if not all(taken.has(source, piece) for piece in source.look()):
+            if isinstance(source, FeedSettings):
+                if source.has_news(taken.mark(source)):
+                    return True
+            elif not all(taken.has(source, piece) for piece in source.look()):
                 return True
     except SourceError:
         return True
     return False
 
 
-@dataclass
-class Taken:
-    """What the inbox holds, and what earlier syncs on this machine found out about files."""
-
-    line: Line
-    batches: list[tuple[Path, dict[str, Any]]]
-    memory: dict[str, Any]
-    counters: dict[str, inbox.Counter] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, line: Line) -> "Taken":
-        """Read the provenance of every batch of a line."""
-        known = [(path, inbox.provenance(path)) for path in inbox.batches(line)]
-        return cls(line, known, _remembered(_memory(line)))
-
-    def has(self, source: SourceSettings, piece: Piece) -> bool:
-        """Whether the piece is known to be taken, without opening it."""
-        digest = piece.sha256
-        if digest is None and piece.stamp is not None:
-            stamp, digest = self.memory.get(f"{source.name} {public(piece.uri)}", (None, None))
-            digest = digest if stamp == piece.stamp else None
-        return digest is not None and self.has_bytes(source, digest)
-
-    def has_bytes(self, source: SourceSettings, digest: str) -> bool:
-        """Whether bytes with this digest were taken from this source, or brought nothing beyond the inbox as it is."""
-        if any(known["source"] == source.name and known["sha256"] == digest for _, known in self.batches):
-            return True
-        return bool(self.memory.get(f"{source.name} {digest}") == self._state(source))
-
-    def remember(self, source: SourceSettings, piece: Piece, digest: str) -> None:
-        """Keep what was found out, so that the next look is cheap. Losing it costs time only."""
-        if piece.stamp is not None:
-            self.memory[f"{source.name} {public(piece.uri)}"] = [piece.stamp, digest]
-        if not any(known["source"] == source.name and known["sha256"] == digest for _, known in self.batches):
-            self.memory[f"{source.name} {digest}"] = self._state(source)
-        write_json(_memory(self.line), self.memory)
-
-    def refuse_other_reading(self, source: SourceSettings) -> None:
-        """Raise SourceError when a source's batches were read with other settings: both readings would mix."""
-        for path, known in self.batches:
-            if known["source"] == source.name and known["reading"] != source.reading():
-                raise SourceError(
-                    f"Source {source.name!r} is set to be read otherwise (format, columns, member, ...) than it was "
-                    f"for {path}, and batches are immutable. Give it another name to keep both, or delete its "
-                    f"batches in {self.line.inbox} and sync again."
-                )
-
-    def rows(self, source: SourceSettings) -> inbox.Counter:
-        """The content keys of all rows taken from a source."""
-        if source.name not in self.counters:
-            counter = self.counters[source.name] = inbox.Counter()
-            for path, known in self.batches:
-                if known["source"] == source.name:
-                    counter.add(inbox.content_keys(inbox.row_keys(path)))
-        return self.counters[source.name]
-
-    def add(self, path: Path) -> None:
-        """Count in a batch that was just written."""
-        known = inbox.provenance(path)
-        self.batches = sorted([*self.batches, (path, known)], key=lambda batch: batch[0])
-        self.counters[known["source"]].add(inbox.content_keys(inbox.row_keys(path)))
-
-    def _state(self, source: SourceSettings) -> list[str]:
-        return [source.reading(), *(path.stem for path, known in self.batches if known["source"] == source.name)]
-
-
 def _take(
     line: Line, source: SourceSettings, piece: Piece, opened: Opened, text: TextSettings, taken: Taken
 ) -> list[Path]:
     """Write the new rows of a piece as a batch, if there are any, and count it in."""
-    import pyarrow.parquet as pq
+    told = {**_origin(source, public(piece.uri), text), "sha256": opened.sha256}
+    if piece.revision is not None:
+        told["revision"] = piece.revision
+    return _write(line, _new_rows(line, source, opened, piece, text, taken, told), told, taken)
 
-    scratch = _scratch(line)
-    scratch.mkdir(parents=True, exist_ok=True)
-    temporary = scratch / "batch.parquet"
-    told = {
+
+def _take_feed(line: Line, source: FeedSettings, text: TextSettings, taken: Taken) -> list[Path]:
+    """Write what a feed has beyond the inbox as a batch, and keep where it ended."""
+    told = {**_origin(source, source.address(), text), **taken.link(source), "sha256": None}
+    with feeds.collected(line, source, text, taken, told) as tables:
+        written = _write(line, tables, told, taken)
+        taken.remember_mark(source, Mark(**told["mark"]))
+    return written
+
+
+def _origin(source: SourceBase, uri: str, text: TextSettings) -> dict[str, Any]:
+    """The provenance of a batch before its rows are counted."""
+    return {
         "schema_version": inbox.SCHEMA,
         "source": source.name,
         "kind": source.kind,  # type: ignore[attr-defined]
-        "uri": public(piece.uri),
-        "sha256": opened.sha256,
+        "uri": uri,
         "reading": source.reading(),
         "text": fingerprint(text),
         "salt": salt_digest(text.split_salt),
@@ -156,12 +110,21 @@ def _take(
         "rows": 0,
         "duplicates": 0,
     }
-    with progress(f"sync {source.name}", None) as bar, pq.ParquetWriter(temporary, BATCH, compression="zstd") as writer:
-        for table in _new_rows(source, opened, piece, text, taken, told, bar):
+
+
+def _write(line: Line, tables: Iterator["pa.Table"], told: dict[str, Any], taken: Taken) -> list[Path]:
+    """A batch of these tables; `told`, which they may change on their way, is its provenance."""
+    import pyarrow.parquet as pq
+
+    scratch = _scratch(line)
+    scratch.mkdir(parents=True, exist_ok=True)
+    temporary = scratch / "batch.parquet"
+    with pq.ParquetWriter(temporary, BATCH, compression="zstd") as writer:
+        for table in tables:
             writer.write_table(table)
         writer.add_key_value_metadata({inbox.PROVENANCE: json.dumps(told, sort_keys=True)})
     if not told["rows"]:
-        log.info("Source %s: %s brings no new row (%d known).", source.name, public(piece.uri), told["duplicates"])
+        log.info("Source %s: %s brings no new row (%d known).", told["source"], told["uri"], told["duplicates"])
         return []
     path = _put(line, temporary)
     taken.add(path)
@@ -169,57 +132,21 @@ def _take(
 
 
 def _new_rows(
-    source: SourceSettings, opened: Opened, piece: Piece, text: TextSettings, taken: Taken,
-    told: dict[str, Any], bar: Progress,
+    line: Line, source: SourceSettings, opened: Opened, piece: Piece, text: TextSettings, taken: Taken,
+    told: dict[str, Any],
 ) -> Iterator["pa.Table"]:  # fmt: skip
     """The rows of a piece that are not in the inbox, as BATCH tables; counts them in `told` on the way."""
-    import pyarrow.compute as pc
-
-    before, seen = taken.rows(source), inbox.Counter()
-    gone = forgotten.hashes(taken.line, text.split_salt)
-    for table in source.rows(opened, piece.uri):
-        hashes = content_hashes(table)
-        if gone:
-            table = forgotten.without(table, hashes, gone, text.split_salt)
-            hashes = content_hashes(table)
-        keys = inbox.content_keys(hashes)
-        nth = seen.count(keys) + inbox.occurrence(keys)
-        new = nth >= before.count(keys)
-        seen.add(keys)
-        bar.update(table.num_rows)
-        told["rows"] += int(new.sum())
-        told["duplicates"] += int((~new).sum())
-        if not new.any():
-            continue
-        names = [f"{digest}-{n}" if n else digest for digest, n, is_new in zip(hashes, nth, new, strict=True) if is_new]
-        fresh = table.filter(new)
-        latest = pc.max(fresh["created_at"]).as_py()
-        if latest is not None:
-            told["watermark"] = max(filter(None, [told["watermark"], latest.isoformat()]))
-        yield _batch(fresh, names, source.name, text)
-
-
-def content_hashes(table: "pa.Table") -> list[str]:
-    """blake2b (16 bytes, as hex) of each row as its source gave it."""
-    import pyarrow as pa
-
-    columns = [
-        table["id"].to_pylist(), table["text"].to_pylist(), table["label"].to_pylist(), table["ratings"].to_pylist(),
-        table["created_at"].cast(pa.int64()).to_pylist(),
-    ]  # fmt: skip
-    return [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in zip(*columns, strict=True)]
-
-
-def _batch(table: "pa.Table", row_keys: list[str], source: str, text: TextSettings) -> "pa.Table":
-    import pyarrow as pa
-
-    raw = table["text"].to_pylist()
-    content = {name: table[name] for name in table.column_names}
-    content["text"] = [None if given is None else clean(given, text) for given in raw]
-    content["source"] = [source] * len(raw)
-    content["split_key"] = [split_key(given or "", text.split_salt) for given in raw]
-    content["row_key"] = row_keys
-    return pa.table(content, schema=BATCH)
+    fresh = Fresh(taken.rows(source), Listed.of(line, text.split_salt))
+    with progress(f"sync {source.name}", None) as bar:
+        for table in source.rows(opened, piece.uri):
+            found = fresh.rows(table)
+            bar.update(table.num_rows)
+            told["duplicates"] += found.known
+            if found.names:
+                rows = batch(table, found, source.name, text)
+                told["rows"] += rows.num_rows
+                told["watermark"] = latest(told["watermark"], rows)
+                yield rows
 
 
 def _put(line: Line, temporary: Path) -> Path:
@@ -235,18 +162,6 @@ def _put(line: Line, temporary: Path) -> Path:
 def _scratch(line: Line) -> Path:
     """Beside the inbox, so that moving a batch into it is one step; what DVC hashes never holds half a batch."""
     return line.folder / ".sync"
-
-
-def _memory(line: Line) -> Path:
-    return STATE / "sync" / f"{line.name}.json"
-
-
-def _remembered(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 @contextlib.contextmanager

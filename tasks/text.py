@@ -86,11 +86,11 @@ _IBAN_TABLE = (  # country and length, from the IBAN registry of ISO 13616
 )
 _IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBAN_TABLE.split()}
 
-# a text of plain ASCII in which nothing of this occurs is clean already, whatever the settings
-_SUSPECT = re.compile(
+SUSPECT = re.compile(
     r"[\x00-\x1f\x7f&<@]|  |^ | \Z"
     r"|[0-9](?:[ .()/-]{0,2}[0-9]){8}|[0-9]\.[0-9]{1,3}\.[0-9]|[A-Za-z]{2}[0-9]{2}|:[0-9A-Fa-f]{0,4}:"
 )
+"""A text of plain ASCII in which nothing of this occurs is clean already, whatever the settings."""
 
 
 def clean(text: str, settings: TextSettings) -> str:
@@ -99,7 +99,7 @@ def clean(text: str, settings: TextSettings) -> str:
     Unicode repaired, tags and entities resolved, control characters out, whitespace collapsed, personal data masked.
     `clean(clean(x)) == clean(x)`. Linear in the length of the text.
     """
-    if text.isascii() and not _SUSPECT.search(text):
+    if text.isascii() and not SUSPECT.search(text):
         return text
     steps = _steps(settings)
     for passes in range(2 * PASSES):

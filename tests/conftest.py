@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import postgres as debian
 import pytest
 
 from flows.server import server
@@ -161,3 +162,14 @@ def lines(tmp_path_factory, tiny_encoder, prefect_url):
     from toy import both_ways
 
     return both_ways(tmp_path_factory.mktemp("lines"), tiny_encoder, prefect_url)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server for the session."""
+    if debian.programs() is None:
+        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+    server = debian.Server()
+    yield server
+    server.stop()
+    shutil.rmtree(server.folder)

@@ -6,9 +6,12 @@ from pydantic import Field, field_validator
 
 from tasks.core.settings import Settings, parse
 from tasks.sources.file import FileSource
+from tasks.sources.http import HttpSource
+from tasks.sources.huggingface import HuggingfaceSource
 from tasks.sources.package import PackageSource
+from tasks.sources.sql import SqlSource
 
-Source = Annotated[FileSource | PackageSource, Field(discriminator="kind")]
+Source = Annotated[FileSource | PackageSource | SqlSource | HttpSource | HuggingfaceSource, Field(discriminator="kind")]
 """Any source, told apart by `kind`. A new kind is one more module and its class here."""
 
 
@@ -31,4 +34,13 @@ def parse_sources(line_block: dict[str, Any], line: str) -> list[Source]:
     return parse(Sources, {"sources": line_block.get("sources") or []}, f"lines.{line}").sources
 
 
-__all__ = ["FileSource", "PackageSource", "Source", "Sources", "parse_sources"]
+__all__ = [
+    "FileSource",
+    "HttpSource",
+    "HuggingfaceSource",
+    "PackageSource",
+    "Source",
+    "Sources",
+    "SqlSource",
+    "parse_sources",
+]

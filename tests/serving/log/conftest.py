@@ -1,8 +1,5 @@
 """The log in a working directory of its own, on both databases."""
 
-import shutil
-
-import postgres as debian
 import pytest
 
 from serving.log.database import migrate, open_database
@@ -14,17 +11,6 @@ def alone(workdir, monkeypatch):
     """No setting comes from the machine."""
     for name in (URL, KEY):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    """A PostgreSQL server for the session."""
-    if debian.programs() is None:
-        pytest.skip("no PostgreSQL here: apt-get install postgresql")
-    server = debian.Server()
-    yield server
-    server.stop()
-    shutil.rmtree(server.folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
