@@ -17,10 +17,11 @@ from tasks.core.errors import BusyError, SourceError
 from tasks.core.files import read_json, sha256, write_json
 from tasks.core.line import STATE, Line
 from tasks.core.progress import Progress, progress
+from tasks.policy_report import Treated
 from tasks.rows import BATCH
 from tasks.sources.base import Opened, Piece, SourceSettings
 from tasks.sources.file import public
-from tasks.text import TextSettings, clean, fingerprint, salt_digest, split_key
+from tasks.text import TextSettings, fingerprint, salt_digest, split_key
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +32,8 @@ log = logging.getLogger("tidegate")
 def sync(line: Line, sources: Sequence[SourceSettings], text: TextSettings) -> list[Path]:
     """Write what the sources hold and the inbox does not: an immutable `data/<line>/inbox/<hash>.parquet` a file.
 
-    A batch has the columns of tasks.rows.BATCH, its texts cleaned and masked, and its provenance in the metadata.
+    A batch has the columns of tasks.rows.BATCH, its texts cleaned and masked, and its provenance in the metadata, with
+    how many rows each step of the policy changed, and how many were left out for personal data that is set to `drop`.
     Returns the new batches. A source whose bytes were read before is not read again; a row taken before is not taken
     again. Killed at any moment, a batch is there whole or not at all, and the next call goes on.
 
@@ -156,10 +158,14 @@ def _take(
         "rows": 0,
         "duplicates": 0,
     }
+    treated = Treated(text)
     with progress(f"sync {source.name}", None) as bar, pq.ParquetWriter(temporary, BATCH, compression="zstd") as writer:
-        for table in _new_rows(source, opened, piece, text, taken, told, bar):
+        for table in _new_rows(source, opened, piece, treated, taken, told, bar):
             writer.write_table(table)
+        told |= treated.told()
         writer.add_key_value_metadata({inbox.PROVENANCE: json.dumps(told, sort_keys=True)})
+    if dropped := sum(told["dropped"].values()):
+        log.info("Source %s: %d rows left out for their personal data.", source.name, dropped)
     if not told["rows"]:
         log.info("Source %s: %s brings no new row (%d known).", source.name, public(piece.uri), told["duplicates"])
         return []
@@ -169,7 +175,7 @@ def _take(
 
 
 def _new_rows(
-    source: SourceSettings, opened: Opened, piece: Piece, text: TextSettings, taken: Taken,
+    source: SourceSettings, opened: Opened, piece: Piece, treated: Treated, taken: Taken,
     told: dict[str, Any], bar: Progress,
 ) -> Iterator["pa.Table"]:  # fmt: skip
     """The rows of a piece that are not in the inbox, as BATCH tables; counts them in `told` on the way."""
@@ -183,7 +189,6 @@ def _new_rows(
         new = nth >= before.count(keys)
         seen.add(keys)
         bar.update(table.num_rows)
-        told["rows"] += int(new.sum())
         told["duplicates"] += int((~new).sum())
         if not new.any():
             continue
@@ -192,7 +197,9 @@ def _new_rows(
         latest = pc.max(fresh["created_at"]).as_py()
         if latest is not None:
             told["watermark"] = max(filter(None, [told["watermark"], latest.isoformat()]))
-        yield _batch(fresh, names, source.name, text)
+        batch = _batch(fresh, names, source.name, treated)
+        told["rows"] += batch.num_rows
+        yield batch
 
 
 def content_hashes(table: "pa.Table") -> list[str]:
@@ -206,16 +213,18 @@ def content_hashes(table: "pa.Table") -> list[str]:
     return [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in zip(*columns, strict=True)]
 
 
-def _batch(table: "pa.Table", row_keys: list[str], source: str, text: TextSettings) -> "pa.Table":
+def _batch(table: "pa.Table", row_keys: list[str], source: str, treated: Treated) -> "pa.Table":
     import pyarrow as pa
 
     raw = table["text"].to_pylist()
+    texts, kept = treated.rows(raw)
     content = {name: table[name] for name in table.column_names}
-    content["text"] = [None if given is None else clean(given, text) for given in raw]
+    content["text"] = texts
     content["source"] = [source] * len(raw)
-    content["split_key"] = [split_key(given or "", text.split_salt) for given in raw]
+    content["split_key"] = [split_key(given or "", treated.settings.split_salt) for given in raw]
     content["row_key"] = row_keys
-    return pa.table(content, schema=BATCH)
+    batch = pa.table(content, schema=BATCH)
+    return batch if all(kept) else batch.filter(pa.array(kept))
 
 
 def _put(line: Line, temporary: Path) -> Path:
