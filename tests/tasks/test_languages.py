@@ -13,6 +13,7 @@ from tasks.languages import detect
         ("Le film était magnifique et les acteurs sont excellents.", "fr"),
         ("这部电影非常好看。", "zh"),
         ("应时浮华之作，商业气浓，医学水准有限。", "zh"),
+        ("这家店の东西真的很不错，下次还会再来买", "zh"),
         ("この映画はとても面白かったです。", "ja"),
         ("이 영화는 정말 재미있었어요.", "ko"),
         ("Фильм был замечательный, актёры играли прекрасно.", "ru"),
