@@ -56,6 +56,7 @@ def profile_line(
         return Profiled(found, *describe(found, tokenizer if tokenizer.exists() else None, max_length))
 
     now = described(path)
+    now.profile["decided"] = _decided(line)
     with _earlier(line, path, against) as (table, what):
         drift = _drift(described(table), now, what) if table else None
     target = html or FOLDER / f"{name}.html"
@@ -118,6 +119,12 @@ def _committed(path: Path, revision: str, copy: Path) -> bool:
     except (DvcException, OSError):
         return False
     return copy.exists()
+
+
+def _decided(line: Line) -> dict[str, int]:
+    """Rows by the label that the label stage gave them, where it ran."""
+    labeled = line.file("label", "labeled.parquet")
+    return read_parquet(labeled, ["label"])["label"].value_counts().to_dict() if labeled.exists() else {}
 
 
 def _policy(line: Line) -> Policy:

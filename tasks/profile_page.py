@@ -88,7 +88,8 @@ def filtered(rows: "pd.DataFrame | None") -> list[tuple[str, str]]:
         return []
     steps = rows["reason"].str.extract(r"^(language|length|exact|near)", expand=False)
     shown = rows.groupby(steps, sort=False).head(EXAMPLES)
-    return [(reason, _around(text or "", 0)) for reason, text in zip(shown["reason"], shown["text"], strict=True)]
+    texts = shown["text"].fillna("")
+    return [(reason, _around(text, 0)) for reason, text in zip(shown["reason"], texts, strict=True)]
 
 
 def _around(text: str, place: int) -> str:
