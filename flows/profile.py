@@ -124,7 +124,9 @@ def _committed(path: Path, revision: str, copy: Path) -> bool:
 def _decided(line: Line) -> dict[str, int]:
     """Rows by the label that the label stage gave them, where it ran."""
     labeled = line.file("label", "labeled.parquet")
-    return read_parquet(labeled, ["label"])["label"].value_counts().to_dict() if labeled.exists() else {}
+    if not labeled.exists():
+        return {}
+    return {str(label): int(n) for label, n in read_parquet(labeled, ["label"])["label"].value_counts().items()}
 
 
 def _policy(line: Line) -> Policy:

@@ -42,8 +42,13 @@ _SAID = "我叫|名叫|我是|本人|姓名|联系人|收件人|收款人|寄件
 _NAMED = re.compile(rf"((?:{_SAID})[是为:：]? ?){_SURNAME}(?:{_GIVEN}){{1,2}}(?![{_HAN}])")
 
 
+ANNOUNCED = r"\b(?:Mrs?|Ms|Mx|Dr|Prof|Miss|Mister|Doctor|Dear)|[Nn]ame|[Cc]ontact|egards|wishes|incerely|igned"
+"""What a text in Latin letters must hold for a name to be announced in it."""
+_ANNOUNCED = re.compile(ANNOUNCED)
+
+
 def mask_person(text: str) -> str:
     """Announced names -> [PERSON]; what announces them stays."""
     if not text.isascii():
         text = _NAMED.sub(r"\1[PERSON]", _TITLED.sub("[PERSON]", text))
-    return _LATIN.sub(r"\1[PERSON]", text)
+    return _LATIN.sub(r"\1[PERSON]", text) if _ANNOUNCED.search(text) else text

@@ -14,7 +14,7 @@ from tasks.boilerplate import stripper
 from tasks.core.settings import Settings
 from tasks.identity import COUNTRIES, Country, id_mask
 from tasks.masks import BY_SHAPE, PLACEHOLDERS
-from tasks.persons import mask_person
+from tasks.persons import ANNOUNCED, mask_person
 
 POLICY = 1
 """Version of the policy. Raise it whenever `clean` answers differently for the same text and settings."""
@@ -82,7 +82,7 @@ _SUSPECT = (
     r"[\x00-\x1f\x7f&<@]|  |^ | \Z"
     r"|[0-9](?:[ .()/-]{0,2}[0-9]){8}|[0-9]\.[0-9]{1,3}\.[0-9]|[A-Za-z]{2}[0-9]{2}|:[0-9A-Fa-f]{0,4}:"
 )
-_SHORTER = r"|[0-9](?:[ .()/-]{0,2}[0-9]){6}"  # some identity numbers
+_SHORTER = r"|[0-9](?:[ .()/-]{0,2}[0-9]){5}"  # some identity numbers
 
 
 def clean(text: str, settings: TextSettings) -> str:
@@ -205,9 +205,11 @@ def _steps(settings: TextSettings) -> _Steps:
     if settings.boilerplate:
         plain = settings.model_copy(update={"boilerplate": ()})
         steps.append(("boilerplate", stripper([clean(phrase, plain) for phrase in settings.boilerplate])))
-    short_cut = settings.person == "off" and not settings.boilerplate
-    suspect = re.compile(_SUSPECT + (_SHORTER if settings.national_id != "off" else "")) if short_cut else None
-    return _Steps(steps, suspect, [kind for kind in PLACEHOLDERS if getattr(settings, kind) == "drop"])
+    suspect = _SUSPECT
+    suspect += _SHORTER if settings.national_id != "off" else ""
+    suspect += f"|{ANNOUNCED}" if settings.person != "off" else ""
+    short_cut = None if settings.boilerplate else re.compile(suspect)
+    return _Steps(steps, short_cut, [kind for kind in PLACEHOLDERS if getattr(settings, kind) == "drop"])
 
 
 def _repair(text: str) -> str:
