@@ -8,7 +8,7 @@ _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
 CUT = 2000  # characters of a text that are looked at
-KANA = 0.05  # share of kana from which a text in Han characters is Japanese: some Chinese texts borrow the odd one
+KANA = 0.1  # share of kana from which a text in Han characters is Japanese: some Chinese texts borrow the odd one
 UNKNOWN = "und"  # ISO 639-2 for undetermined
 
 _PART_OF = {"wuu": "zh", "yue": "zh"}  # written as Chinese is

@@ -75,11 +75,12 @@ def _plots(profile: dict[str, Any], found: Scan, sampled: Sampled) -> list[tuple
 def masked(texts: "pd.Series[str]") -> list[str]:
     """Cuts of some texts around a placeholder, some of each kind."""
     known = texts.fillna("")
-    return [
+    cuts = [
         _around(text, text.index(placeholder))
         for placeholder in PLACEHOLDERS.values()
         for text in known[known.str.contains(placeholder, regex=False)].head(EXAMPLES)
     ]
+    return list(dict.fromkeys(cuts))
 
 
 def filtered(rows: "pd.DataFrame | None") -> list[tuple[str, str]]:

@@ -4,6 +4,8 @@ import pytest
 
 from tasks.languages import detect
 
+pytestmark = pytest.mark.disable_socket  # the model comes in the package
+
 
 @pytest.mark.parametrize(
     ("text", "code"),

