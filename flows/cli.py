@@ -240,6 +240,26 @@ def team_key(name: Annotated[str, typer.Argument(help="a person or an applicatio
 
 
 @app.command()
+def profile(
+    context: typer.Context,
+    line: OneLine,
+    html: Annotated[Path | None, typer.Option(help="the page; default: .tidegate/profiles/LINE.html")] = None,
+    propose: Annotated[
+        bool, typer.Option("--propose", help="write data/LINE/expectations.proposed.yaml, to be reviewed")
+    ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(help="a git revision or a release; default: the last commit if its rows differ, else a release"),
+    ] = None,
+    sample: Annotated[int, typer.Option(min=100, help="rows that are looked at closely")] = 20_000,
+) -> None:
+    """Describe a line's rows as a page: lengths, languages, labels, copies, drift; and propose its expectations."""
+    from flows.profile import profile_line
+
+    profile_line(line, context.obj / html if html else None, propose, against, sample)
+
+
+@app.command()
 def doctor() -> None:
     """Look for what is wrong with this machine or clone, and say how to mend it."""
     from flows.doctor import examine

@@ -14,6 +14,7 @@ from tasks.core.line import STATE, Line
 from tasks.core.progress import progress
 from tasks.forgotten import Listed
 from tasks.fresh import Found, Fresh, batch, latest
+from tasks.policy_report import Treated, total
 from tasks.rows import BATCH
 from tasks.sources.base import FeedSettings, Mark, Portion, StalePlaceError
 from tasks.sources.records import agree
@@ -51,7 +52,7 @@ def collected(
         aside.begin()
         _read(source, text, taken, listed, last, aside)
     found = aside.told
-    told |= {name: found[name] for name in ("rows", "duplicates", "watermark")}
+    told |= {name: found[name] for name in ("rows", "duplicates", "watermark", "changed", "dropped")}
     told["mark"] = asdict(_mark(source, last, found, before))
     told |= _changes(source, taken, last, aside, before)
     yield aside.tables()
@@ -70,7 +71,7 @@ def _read(source: FeedSettings, text: TextSettings, taken: Taken, listed: Listed
     """Take portion after portion aside.
 
     Where a portion without news ends the reading it must hold a known row: one of which all rows were left out, as
-    those to be forgotten are, says nothing of those behind it.
+    those to be forgotten or dropped are, says nothing of those behind it.
     """
     fresh = Fresh(taken.rows(source), listed, source.equal_rows_are_one)
     fresh.seen.add(aside.numbers("keys"))
@@ -79,9 +80,9 @@ def _read(source: FeedSettings, text: TextSettings, taken: Taken, listed: Listed
     with progress(f"sync {source.name}", None, done=aside.told["read"]) as bar:
         for portion in source.feed(Mark(types=last.types) if source.whole else last, place):
             types = agree(types, portion.types, source.address())
-            found = fresh.rows(portion.table)
-            rows = batch(portion.table, found, source.name, text)
-            aside.add(portion, found, rows, types)
+            found, treated = fresh.rows(portion.table), Treated(text)
+            rows = batch(portion.table, found, source.name, treated)
+            aside.add(portion, found, rows, types, treated.told())
             bar.update(portion.table.num_rows)
             if source.ends_at_known and not rows.num_rows and (found.known or not portion.table.num_rows):
                 return
@@ -164,11 +165,16 @@ class Aside:
         self.folder.mkdir(parents=True, mode=0o700)
         self.told = {
             "key": self.key, "place": None, "end": None, "types": {}, "parts": 0, "read": 0, "rows": 0,
-            "duplicates": 0, "watermark": None,
+            "duplicates": 0, "watermark": None, "changed": {}, "dropped": {},
         }  # fmt: skip
 
-    def add(self, portion: Portion, found: Found, rows: "pa.Table", types: dict[str, str]) -> None:
-        """Write one portion: of all its rows the keys and ids, hashed, and its new rows as the inbox will hold them."""
+    def add(
+        self, portion: Portion, found: Found, rows: "pa.Table", types: dict[str, str], treated: dict[str, Any]
+    ) -> None:
+        """Write one portion: of all its rows the keys and ids, hashed, and its new rows as the inbox will hold them.
+
+        `treated` is what the text policy did to them (Treated.told).
+        """
         import pyarrow as pa
 
         told = self.told
@@ -181,6 +187,7 @@ class Aside:
             "place": portion.place, "end": portion.end, "types": types, "parts": told["parts"] + 1,
             "read": told["read"] + portion.table.num_rows, "rows": told["rows"] + rows.num_rows,
             "duplicates": told["duplicates"] + found.known, "watermark": latest(told["watermark"], rows),
+            **total([told, treated]),
         }  # fmt: skip
         write_json(self.folder / "state.json", told)
 

@@ -145,6 +145,7 @@ def _replace(batch: Path, kept: "pa.Table", line: Line) -> None:
     told: dict[str, Any] = inbox.provenance(batch)
     told["forgotten"] = told.get("forgotten", 0) + told["rows"] - kept.num_rows
     told["rows"] = kept.num_rows
+    told["was"] = [*told.get("was", []), batch.stem]
     if kept.num_rows:
         temporary = line.folder / ".sync" / "kept.parquet"
         temporary.parent.mkdir(parents=True, exist_ok=True)

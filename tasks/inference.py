@@ -221,7 +221,8 @@ def read_tokenizer(path: Path, max_length: int) -> "Tokenizer":
 def read_policy(path: Path) -> Callable[[str], str] | None:
     """The text policy of a release as a function; None where the folder has none.
 
-    Raises StageError when this program's policy answers other than the release's test vectors.
+    Raises StageError when the release has settings that this program does not know, or when this program's policy
+    answers other than the release's test vectors.
     """
     if not path.exists():
         return None
@@ -229,6 +230,11 @@ def read_policy(path: Path) -> Callable[[str], str] | None:
 
     content = read_json(path)
     known_schema(path, content, SCHEMA)
+    if unknown := sorted(set(content["settings"]) - set(TextSettings.model_fields)):
+        raise StageError(
+            f"{path} has settings of the text policy that this program does not know: {', '.join(unknown)}. "
+            "Use the Tidegate version that made the release, or a later one."
+        )
     settings = TextSettings.model_validate(content["settings"])
     wrong = sum(clean(given, settings) != expected for given, expected in content["vectors"])
     if wrong:

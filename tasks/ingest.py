@@ -15,8 +15,9 @@ from tasks.core.line import Line
 from tasks.core.progress import progress
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
+from tasks.policy_report import Treated, total
 from tasks.rows import RAW
-from tasks.text import TextSettings, clean, fingerprint, salt_digest
+from tasks.text import TextSettings, fingerprint, salt_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,24 +35,29 @@ def ingest(line: Line, settings: IngestSettings, text: TextSettings, out: Path) 
     """Read data/<line>/inbox/*.parquet; write rows.parquet (tasks.rows.RAW) and provenance.json.
 
     An id is `<source>-<id given by the source>`, or `<source>-<row_key>` where it gives none. The text policy is
-    applied again, so that stricter settings reach old batches; split_key is the batch's. Memory does not grow with the
-    text. Raises DataError when the inbox is empty, holds what is no batch, or was keyed with another `split_salt`.
+    applied again, so that stricter settings reach old batches; split_key is the batch's. Rows with personal data that
+    is set to `drop` are left out; provenance.json counts them, and the rows that each step of the policy changed, in
+    sync and here. Memory does not grow with the text. Raises DataError when the inbox is empty, holds what is no batch,
+    or was keyed with another `split_salt`.
     """
     import pyarrow.parquet as pq
 
     batches = [(path, inbox.provenance(path)) for path in inbox.batches(line)]
     _refuse(line, batches, text)
     batches.sort(key=lambda batch: (batch[1]["source"], batch[0].name))
-    total = sum(told["rows"] for _, told in batches)
-    tally = _Tally()
-    with progress("ingest", total) as bar, pq.ParquetWriter(out / "rows.parquet", RAW, compression="zstd") as writer:
+    tally, treated, rows = _Tally(), Treated(text), sum(told["rows"] for _, told in batches)
+    with progress("ingest", rows) as bar, pq.ParquetWriter(out / "rows.parquet", RAW, compression="zstd") as writer:
         for path, told in batches:
-            for table in _rows(path, None if told["text"] == fingerprint(text) else text, settings.chunk_rows):
+            for table in _rows(path, None if told["text"] == fingerprint(text) else treated, settings.chunk_rows):
                 tally.add(table)
                 writer.write_table(table)
                 bar.update(table.num_rows)
-    write_json(out / "provenance.json", {"schema_version": 1, "batches": _told(batches), **tally.summary()})
-    log.info("ingest: %d rows from %d batches", total, len(batches))
+    policy = total([treated.told(), *(told for _, told in batches)])
+    write_json(out / "provenance.json", {"schema_version": 1, "batches": _told(batches), **tally.summary(), **policy})
+    log.info("ingest: %d rows from %d batches", tally.summary()["rows"], len(batches))
+    if dropped := policy["dropped"]:
+        said = ", ".join(f"{kind} {count}" for kind, count in dropped.items())
+        log.info("left out for their personal data, here or in sync: %s", said)
 
 
 def _refuse(line: Line, batches: list[tuple[Path, dict[str, Any]]], text: TextSettings) -> None:
@@ -68,8 +74,8 @@ def _refuse(line: Line, batches: list[tuple[Path, dict[str, Any]]], text: TextSe
             )
 
 
-def _rows(path: Path, text: TextSettings | None, chunk: int) -> Iterator["pa.Table"]:
-    """A batch in chunks as RAW tables; `text` is the policy to apply, None where the batch went through it."""
+def _rows(path: Path, treated: Treated | None, chunk: int) -> Iterator["pa.Table"]:
+    """A batch in chunks as RAW tables; `treated` has the policy to apply, None where the batch went through it."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -79,9 +85,11 @@ def _rows(path: Path, text: TextSettings | None, chunk: int) -> Iterator["pa.Tab
             own = pc.fill_null(table["id"], table["row_key"])
             content = {name: table[name] for name in RAW.names}
             content["id"] = pc.binary_join_element_wise(table["source"], own, "-")
-            if text is not None:
-                content["text"] = [None if t is None else clean(t, text) for t in table["text"].to_pylist()]
-            yield pa.table(content, schema=RAW)
+            if treated is None:
+                yield pa.table(content, schema=RAW)
+            else:
+                content["text"], kept = treated.rows(table["text"])
+                yield pa.table(content, schema=RAW).filter(pa.array(kept, pa.bool_()))
 
 
 class _Tally:

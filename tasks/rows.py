@@ -19,7 +19,7 @@ BATCH = RAW.append(pa.field("row_key", pa.string()))
 """A batch of the inbox. `id` is the source's own or null; `row_key` names the content: no row is taken twice."""
 
 QUARANTINE = RAW.append(pa.field("reason", pa.string()))
-"""validate/quarantine.parquet."""
+"""validate/quarantine.parquet and validate/filtered.parquet."""
 
 LABELED = pa.schema(
     [

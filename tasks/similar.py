@@ -123,10 +123,10 @@ def _search(few: Sequence[str], many: Sequence[str], size: int, settings: NearSe
 
     index = MinHashLSH(num_perm=BANDS * WIDTH, params=(BANDS, WIDTH))
     hashes = np.zeros((len(few), BANDS * WIDTH), dtype=np.uint32)
-    for place, minhash in _minhashes(few, size, settings.seed):
+    for place, minhash in minhashes(few, size, settings.seed):
         index.insert(place, minhash, check_duplication=False)
         hashes[place] = minhash.hashvalues
-    for n, minhash in _minhashes(many, size, settings.seed):
+    for n, minhash in minhashes(many, size, settings.seed):
         places = np.array(index.query(minhash), dtype=np.int64)
         estimates = (hashes[places] == minhash.hashvalues).mean(axis=1)
         for at in np.flatnonzero(estimates >= LIKELY):
@@ -136,8 +136,8 @@ def _search(few: Sequence[str], many: Sequence[str], size: int, settings: NearSe
                 yield Pair(place, n, found)
 
 
-def _minhashes(texts: Sequence[str], size: int, seed: int) -> Iterator[tuple[int, Any]]:
-    """Position and MinHash of each text that is not too short."""
+def minhashes(texts: Sequence[str], size: int, seed: int) -> Iterator[tuple[int, Any]]:
+    """Position and MinHash (BANDS * WIDTH hashes) of each text that is not too short."""
     from datasketch import MinHash
 
     places = [place for place, text in enumerate(texts) if len(text) >= SHORT]

@@ -17,6 +17,7 @@ from tasks.core.line import STATE, Line
 from tasks.core.progress import progress
 from tasks.forgotten import Listed
 from tasks.fresh import Fresh, batch, latest
+from tasks.policy_report import Treated
 from tasks.rows import BATCH
 from tasks.sources.base import FeedSettings, Mark, Opened, Piece, SourceBase, SourceSettings
 from tasks.sources.file import public
@@ -33,7 +34,8 @@ def sync(line: Line, sources: Sequence[SourceSettings | FeedSettings], text: Tex
     """Write what the sources hold and the inbox does not.
 
     Each file and each feed with new rows gives one immutable `data/<line>/inbox/<hash>.parquet`: the columns of
-    tasks.rows.BATCH, texts cleaned and masked, provenance in the metadata. Returns the new batches. A source whose
+    tasks.rows.BATCH, texts cleaned and masked, provenance in the metadata, with how many rows each step of the policy
+    changed, and how many were left out for personal data that is set to `drop`. Returns the new batches. A source whose
     bytes were read before is not read again; a row taken before is not taken again. Killed at any moment, a batch is
     there whole or not at all, and the next call goes on.
 
@@ -123,6 +125,8 @@ def _write(line: Line, tables: Iterator["pa.Table"], told: dict[str, Any], taken
         for table in tables:
             writer.write_table(table)
         writer.add_key_value_metadata({inbox.PROVENANCE: json.dumps(told, sort_keys=True)})
+    if dropped := sum(told["dropped"].values()):
+        log.info("Source %s: %d rows left out for their personal data.", told["source"], dropped)
     if not told["rows"]:
         log.info("Source %s: %s brings no new row (%d known).", told["source"], told["uri"], told["duplicates"])
         return []
@@ -136,17 +140,18 @@ def _new_rows(
     told: dict[str, Any],
 ) -> Iterator["pa.Table"]:  # fmt: skip
     """The rows of a piece that are not in the inbox, as BATCH tables; counts them in `told` on the way."""
-    fresh = Fresh(taken.rows(source), Listed.of(line, text.split_salt))
+    fresh, treated = Fresh(taken.rows(source), Listed.of(line, text.split_salt)), Treated(text)
     with progress(f"sync {source.name}", None) as bar:
         for table in source.rows(opened, piece.uri):
             found = fresh.rows(table)
             bar.update(table.num_rows)
             told["duplicates"] += found.known
             if found.names:
-                rows = batch(table, found, source.name, text)
+                rows = batch(table, found, source.name, treated)
                 told["rows"] += rows.num_rows
                 told["watermark"] = latest(told["watermark"], rows)
                 yield rows
+    told |= treated.told()
 
 
 def _put(line: Line, temporary: Path) -> Path:

@@ -106,7 +106,7 @@ class Taken:
         last = None
         for path, known in sorted(self.of_source(source), key=lambda batch: batch[1]["number"]):
             if known["follows"] in there:
-                there.add(path.stem)
+                there |= {path.stem, *known.get("was", ())}  # `was`: before rows were forgotten
                 last = path, known
         return last
 

@@ -1,27 +1,37 @@
 """The one text policy: what training and serving do to a text before its first write. Pure, versioned, idempotent."""
 
+import functools
 import hashlib
 import html
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from tasks.boilerplate import stripper
 from tasks.core.settings import Settings
+from tasks.identity import COUNTRIES, LETTERED, Country, id_mask
+from tasks.masks import BY_SHAPE, PLACEHOLDERS
+from tasks.persons import ANNOUNCED, mask_person
 
 POLICY = 1
 """Version of the policy. Raise it whenever `clean` answers differently for the same text and settings."""
 
 Mask = Annotated[
-    Literal["off", "mask"],
+    Literal["off", "mask", "drop"],
     BeforeValidator(lambda value: "off" if value is False else value),  # a bare `off` is False to YAML 1.1
 ]
+"""What is done about a kind of personal data. drop: sync and ingest leave its row out; the service masks."""
 
 
 class TextSettings(Settings, block="text"):
-    """The policy's switches. Personal data is replaced by a placeholder such as `[EMAIL]`."""
+    """The policy's switches. Personal data is replaced by a placeholder such as `[EMAIL]`.
+
+    A setting that comes later has a default under which nothing changes, so that the policies of older releases and
+    batches, which do not name it, go on answering as they did.
+    """
 
     repair: bool = Field(True, description="mend Unicode read with the wrong encoding, and odd quotes and ligatures")
     html: bool = Field(True, description="take tags out and turn entities into what they stand for")
@@ -32,6 +42,12 @@ class TextSettings(Settings, block="text"):
     ip: Mask = Field("mask", description="IPv4 and IPv6 addresses -> [IP]")
     split_salt: str = Field(
         "tidegate", min_length=1, max_length=16, description="keys split_key; changing it redraws the splits"
+    )
+    national_id: Mask = Field("off", description="identity numbers with right check digits -> [ID]")
+    id_countries: tuple[Country, ...] = Field(COUNTRIES, min_length=1, description="whose identity numbers")
+    person: Mask = Field("off", description="names that a title or a phrase announces -> [PERSON]")
+    boilerplate: tuple[Annotated[str, Field(min_length=4)], ...] = Field(
+        (), description="phrases taken off the beginning and the end of a text, such as `Sent from my phone`"
     )
 
 
@@ -61,56 +77,58 @@ _CONTROL = re.compile(
     "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
 )
 
-# Latin, Greek and Cyrillic: scripts that set words apart with spaces, so that a name before @ ends where it should
-_LETTER = r"0-9A-Za-z_\u00c0-\u024f\u0370-\u03ff\u0400-\u04ff"
-_EMAIL = re.compile(rf"(?<![{_LETTER}.%+-])[{_LETTER}.%+-]+@(?:[{_LETTER}-]+\.)+[{_LETTER}-]{{2,24}}")
-_FROM, _TO = r"(?<![0-9A-Za-z_])", r"(?![0-9A-Za-z_])"
-_CARD = re.compile(rf"{_FROM}(?:[0-9][ -]?){{12,18}}[0-9]{_TO}")
-_IBAN = re.compile(rf"{_FROM}[A-Z]{{2}}[0-9]{{2}}(?:[ -]?[A-Z0-9]){{11,30}}", re.I)
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"(?<![0-9A-Za-z_.]){_OCTET}(?:\.{_OCTET}){{3}}(?!\.?[0-9A-Za-z_])")
-_IPV6 = re.compile(r"(?<![0-9A-Za-z_:.])(?=[0-9a-f:]*[0-9])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![0-9A-Za-z_:])", re.I)
-_GAP = r"[ .\-/]?"
-_PHONES = (
-    r"(?:(?<!\+)\+|00)[1-9](?:[ .\-/()]{0,2}[0-9]){7,14}",  # international
-    rf"(?:1{_GAP})?(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}{_GAP})[2-9][0-9]{{2}}{_GAP}[0-9]{{4}}",  # North America
-    rf"\(?0[1-9][0-9]{{0,3}}\)?{_GAP}[0-9]{{2,4}}(?:{_GAP}[0-9]{{2,4}}){{1,3}}",  # trunk 0: most of Europe and Asia
-    rf"1[3-9][0-9]{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}",  # China, mobile
-)
-_PHONE = re.compile(rf"{_FROM}(?:{'|'.join(_PHONES)})(?![.\-/]?[0-9]|[A-Za-z_])")
-_IBAN_TABLE = (  # country and length, from the IBAN registry of ISO 13616
-    "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DK18 DO28 EE20 EG29 ES24 FI18 "
-    "FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 "
-    "LU20 LV21 LY25 MC27 MD24 ME22 MK19 MR27 MT31 MU30 NL18 NO15 PK24 PL28 PS29 PT25 QA29 RO24 RS22 SA24 SC31 SE24 "
-    "SI19 SK24 SM27 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20"
-)
-_IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBAN_TABLE.split()}
-
-SUSPECT = re.compile(
+# a text of plain ASCII in which nothing of this occurs is clean already, whatever the switches of the first version;
+# in the syntax that Python's `re` and Arrow's RE2 share
+_SUSPECT = (
     r"[\x00-\x1f\x7f&<@]|  |^ | \Z"
     r"|[0-9](?:[ .()/-]{0,2}[0-9]){8}|[0-9]\.[0-9]{1,3}\.[0-9]|[A-Za-z]{2}[0-9]{2}|:[0-9A-Fa-f]{0,4}:"
 )
-"""A text of plain ASCII in which nothing of this occurs is clean already, whatever the settings."""
+_SHORTER = r"[0-9](?:[ .()/-]{0,2}[0-9]){5}"  # some identity numbers
 
 
 def clean(text: str, settings: TextSettings) -> str:
     """The text as it may be stored and read by a model.
 
-    Unicode repaired, tags and entities resolved, control characters out, whitespace collapsed, personal data masked.
-    `clean(clean(x)) == clean(x)`. Linear in the length of the text.
+    Unicode repaired, tags and entities resolved, control characters out, whitespace collapsed, personal data masked,
+    boilerplate taken off. `clean(clean(x)) == clean(x)`. Linear in the length of the text.
     """
-    if text.isascii() and not SUSPECT.search(text):
-        return text
+    return trace(text, settings)[0]
+
+
+def trace(text: str, settings: TextSettings) -> tuple[str, tuple[str, ...]]:
+    """What `clean` makes of a text, and the names of the steps that changed it, in their order."""
     steps = _steps(settings)
+    if steps.suspect and text.isascii() and not steps.suspect.search(text):
+        return text, ()
+    changed: dict[str, None] = {}
     for passes in range(2 * PASSES):
         before = text
-        for step in steps:
-            text = step(text)
+        for name, step in steps.steps:
+            done = step(text)
+            if done != text:
+                changed[name], text = None, done
         if text == before:
-            return text
+            break
         if passes == PASSES:
             text = re.sub("[&<>]", " ", text)
-    return text
+    return text, tuple(name for name, _ in steps.steps if name in changed)
+
+
+def to_drop(cleaned: str, settings: TextSettings) -> str | None:
+    """The first kind of personal data that is set to `drop` and of which the cleaned text had some; else None.
+
+    Told by the placeholder, so that a row masked by an earlier policy is dropped by a stricter one as well.
+    """
+    return next((kind for kind in _steps(settings).drop if PLACEHOLDERS[kind] in cleaned), None)
+
+
+def suspect(settings: TextSettings) -> str | None:
+    """A pattern: a text of plain ASCII in which it does not occur is clean already and no row to drop.
+
+    Python's `re` and RE2 find the same by it. None where nothing of the kind is known.
+    """
+    pattern = _steps(settings).suspect
+    return pattern.pattern if pattern else None
 
 
 def split_key(raw_text: str, salt: str) -> str:
@@ -130,9 +148,20 @@ def policy(settings: TextSettings) -> dict[str, Any]:
 
 
 def fingerprint(settings: TextSettings) -> str:
-    """Names the policy: equal fingerprints clean alike. The salt is left out, it changes no text."""
-    content = repr((POLICY, sorted(settings.model_dump(exclude={"split_salt"}).items())))
-    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+    """Names the policy: equal fingerprints clean alike. The salt is left out, it changes no text.
+
+    A setting that came after the first version counts where it is not at its default, so that batches keep theirs.
+    """
+    default = TextSettings()
+    told = {
+        name: value
+        for name, value in settings.model_dump(exclude={"split_salt"}).items()
+        if name in _FIRST or value != getattr(default, name)
+    }
+    return hashlib.blake2b(repr((POLICY, sorted(told.items()))).encode(), digest_size=8).hexdigest()
+
+
+_FIRST = ("repair", "html", "email", "phone", "card", "iban", "ip")
 
 
 def salt_digest(salt: str) -> str:
@@ -160,18 +189,37 @@ _EXAMPLES = (
     "from 192.168.0.1 and 2001:db8::ff00:42:8329, not 1.2.3 or std::vector",
     "这部电影非常好看。",
     "",
+    "身份证11010519491231002X，手机13812345678；SSN 733-21-0360, DNI 90688551B, not 90688551A",
+    "My name is Ann Lee, ask Mr. Smith; 王先生说我叫李雷",
+    "ISBN 0-306-40615-2, order 1029384756, call 020 7946 0958",
 )
 
 
-def _steps(settings: TextSettings) -> list[Callable[[str], str]]:
-    steps: list[Callable[[str], str]] = []
-    if settings.repair:
-        steps.append(_repair)
-    if settings.html:
-        steps.append(_plain)
-    steps.append(_collapse)
-    masks = {"email": _mask_email, "iban": _mask_iban, "card": _mask_card, "ip": _mask_ip, "phone": _mask_phone}
-    return steps + [mask for name, mask in masks.items() if getattr(settings, name) == "mask"]
+class _Steps(NamedTuple):
+    steps: list[tuple[str, Callable[[str], str]]]
+    suspect: re.Pattern[str] | None  # what a text must hold to be changed at all; None: no such short cut
+    drop: list[str]
+
+
+@functools.lru_cache(maxsize=64)
+def _steps(settings: TextSettings) -> _Steps:
+    masks = {**BY_SHAPE, "person": mask_person}
+    if settings.national_id != "off":  # before cards: one in ten identity numbers of 18 digits has a right Luhn digit
+        masks = {"email": masks["email"], "national_id": id_mask(settings.id_countries), **masks}
+    steps = [
+        *([("repair", _repair)] if settings.repair else []),
+        *([("html", _plain)] if settings.html else []),
+        ("whitespace", _collapse),
+        *((kind, mask) for kind, mask in masks.items() if getattr(settings, kind) != "off"),
+    ]
+    if settings.boilerplate:
+        plain = settings.model_copy(update={"boilerplate": ()})
+        steps.append(("boilerplate", stripper([clean(phrase, plain) for phrase in settings.boilerplate])))
+    drop = [kind for kind in PLACEHOLDERS if getattr(settings, kind) == "drop"]
+    suspects = [_SUSPECT, *(re.escape(PLACEHOLDERS[kind]) for kind in drop)]
+    suspects += [_SHORTER, LETTERED] if settings.national_id != "off" else []
+    suspects += [ANNOUNCED] if settings.person != "off" else []
+    return _Steps(steps, None if settings.boilerplate else re.compile("|".join(suspects)), drop)
 
 
 def _repair(text: str) -> str:
@@ -193,63 +241,3 @@ def _plain(text: str) -> str:
 
 def _collapse(text: str) -> str:
     return " ".join(_CONTROL.sub("", text).split())
-
-
-def _mask_email(text: str) -> str:
-    return _EMAIL.sub("[EMAIL]", text) if "@" in text else text
-
-
-def _mask_phone(text: str) -> str:
-    return _PHONE.sub(_phone, text)
-
-
-def _phone(match: re.Match[str]) -> str:
-    """Dates such as 08/03/11 have fewer digits than a telephone number with its area, `<3333333333` has but one."""
-    digits = [char for char in match[0] if char.isdigit()]
-    return "[PHONE]" if len(digits) >= 9 and len(set(digits)) > 1 else match[0]
-
-
-def _mask_card(text: str) -> str:
-    return _CARD.sub(lambda match: "[CARD]" if _luhn(match[0]) else match[0], text)
-
-
-def _luhn(number: str) -> bool:
-    """ISO/IEC 7812-1, annex B: every second digit from the right doubled, its digits added, the sum divides by 10."""
-    digits = [int(digit) for digit in number if digit.isdigit()][::-1]
-    return any(digits) and (sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])) % 10 == 0
-
-
-def _mask_iban(text: str) -> str:
-    return _IBAN.sub(_iban, text)
-
-
-def _iban(match: re.Match[str]) -> str:
-    """The placeholder for the account at the start of the match, and what the match took beyond it."""
-    found = match[0]
-    places = [place for place, char in enumerate(found) if char.isalnum()]
-    length = _IBAN_LENGTHS.get(found[:2].upper(), 0)
-    if not length or len(places) < length:
-        return found
-    end = places[length - 1] + 1
-    compact = "".join(found[place] for place in places[:length])
-    return "[IBAN]" + found[end:] if _mod97(compact) else found
-
-
-def _mod97(iban: str) -> bool:
-    """ISO 13616: the first four characters moved to the end, letters as 10 to 35, the number leaves 1 of 97."""
-    return int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97 == 1
-
-
-def _mask_ip(text: str) -> str:
-    text = _IPV4.sub("[IP]", text)
-    return _IPV6.sub(_ipv6, text) if ":" in text else text
-
-
-def _ipv6(match: re.Match[str]) -> str:
-    import ipaddress
-
-    try:
-        ipaddress.IPv6Address(match[0])
-    except ValueError:
-        return match[0]
-    return "[IP]"

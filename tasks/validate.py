@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tasks import report, verdict
+from tasks import filters, report, verdict
 from tasks.core.files import atomic, write_text
 from tasks.core.line import Line
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
+from tasks.filters import Filtered, FilterSettings
 from tasks.verdict import Check, Verdict
 
 if TYPE_CHECKING:
@@ -29,21 +30,27 @@ DERIVED = ("characters", "ratings_count", "ratings_min", "ratings_max")
 
 
 class ValidateSettings(Settings, block="validate"):
-    """When a batch is rejected as a whole. What is expected of rows stands in data/<line>/expectations.yaml."""
+    """When a batch is rejected as a whole, and which sound rows are left out.
+
+    What is expected of rows stands in data/<line>/expectations.yaml.
+    """
 
     max_quarantined: float = Field(0.05, ge=0, le=1, description="reject when a larger share of rows is quarantined")
     min_rows: int = Field(1, ge=1, description="reject when fewer rows than this pass")
+    filters: FilterSettings = Field(FilterSettings(), description="rows that are sound and yet left out")
 
 
 def validate(line: Line, settings: ValidateSettings, out: Path) -> None:
-    """Hold the line's rows against its expectations.
+    """Hold the line's rows against its expectations, and filter those that pass.
 
     Reads ingest/rows.parquet and data/<line>/expectations.yaml; writes rows.parquet (those that passed),
-    quarantine.parquet (tasks.rows.QUARANTINE: the rest, each with all its reasons), verdict.json and Data Docs in
-    docs/. A missing, unreadable or empty table rejects. The stage itself ends well when it rejects; the next one
-    does not. Neither verdict nor docs hold a text or another value of a row. Raises SettingsError for a wrong suite.
+    quarantine.parquet (tasks.rows.QUARANTINE: those that failed, each with all its reasons), filtered.parquet (those
+    that a filter left out, in the same form), verdict.json and Data Docs in docs/. A missing, unreadable or empty table
+    rejects. The stage itself ends well when it rejects; the next one does not. Neither verdict nor docs hold a text or
+    another value of a row. Raises SettingsError for a wrong suite.
 
-    A million rows take 18 s of processor time and 1.8 GB of memory at the peak (11 expectations, 1.3 % of rows fail).
+    A million rows take 18 s of processor time and 1.8 GB of memory at the peak (11 expectations, 1.3 % of rows fail,
+    no filter).
     """
     from tasks import expectations
 
@@ -54,14 +61,19 @@ def validate(line: Line, settings: ValidateSettings, out: Path) -> None:
     result = expectations.check(_view(table), expected, line.name)
     outcomes = expectations.outcomes(result, expected)
     reasons = _reasons(outcomes)
-    judged = _verdict(table.num_rows, outcomes, reasons, settings, problem)
-    passed, quarantined = _parted(table, reasons)
+    sound, quarantined = _parted(table, reasons)
+    filtered = filters.apply(sound, settings.filters)
+    judged = _verdict(table.num_rows, outcomes, reasons, filtered, settings, problem)
+    passed, left_out = _parted(sound, filtered.reasons)
     _write(out / "rows.parquet", passed)
     _write(out / "quarantine.parquet", quarantined)
+    _write(out / "filtered.parquet", left_out)
     verdict.write(out / "verdict.json", judged)
     expectations.strip(result)
     write_text(out / "docs" / "index.html", _docs(line, judged, result))
-    log.info("%d rows, %d quarantined: %s", table.num_rows, len(reasons), judged.verdict)
+    log.info(
+        "%d rows, %d quarantined, %d filtered: %s", table.num_rows, len(reasons), left_out.num_rows, judged.verdict
+    )
     for sentence in judged.rejections():
         log.info("rejected: %s", sentence)
 
@@ -125,7 +137,7 @@ def _reasons(outcomes: list["Outcome"]) -> dict[int, str]:
         if outcome.expected.severity == "quarantine":
             for row in outcome.failing:
                 reasons.setdefault(row, []).append(_reason(outcome))
-    return {row: "; ".join(reasons[row]) for row in sorted(reasons)}
+    return {row: "; ".join(found) for row, found in reasons.items()}
 
 
 def _reason(outcome: "Outcome") -> str:
@@ -141,7 +153,7 @@ def _parted(table: "pa.Table", reasons: dict[int, str]) -> tuple["pa.Table", "pa
 
     passed = np.ones(table.num_rows, dtype=bool)
     passed[list(reasons)] = False
-    texts = pa.array(list(reasons.values()), pa.string())
+    texts = pa.array([reasons[row] for row in sorted(reasons)], pa.string())
     quarantined = table.filter(pa.array(~passed)).append_column(QUARANTINE.field("reason"), texts)
     return table.filter(pa.array(passed)), quarantined
 
@@ -154,19 +166,45 @@ def _write(path: Path, table: "pa.Table") -> None:
 
 
 def _verdict(
-    rows: int, outcomes: list["Outcome"], reasons: dict[int, str], settings: ValidateSettings, problem: str
-) -> Verdict:
+    rows: int, outcomes: list["Outcome"], reasons: dict[int, str], filtered: Filtered, settings: ValidateSettings,
+    problem: str,
+) -> Verdict:  # fmt: skip
     table = [Check(name="the table", value="unusable", outcome="reject", note=problem)] if problem else []
     share = len(reasons) / rows if rows else 0.0
+    sound = rows - len(reasons)
     whole = [
         verdict.limit("share of rows quarantined", share, None, settings.max_quarantined, rows),
-        verdict.limit("rows that passed", rows - len(reasons), settings.min_rows, None, rows),
+        *_filter_checks(filtered, settings.filters, sound),
+        verdict.limit("rows that passed", sound - len(filtered.reasons), settings.min_rows, None, rows),
     ]
     counts = Counter(
         _reason(outcome) for outcome in outcomes if outcome.expected.severity == "quarantine" for _ in outcome.failing
     )
     checks = [*table, *(_check(outcome) for outcome in outcomes), *whole]
-    return Verdict.of("validate", checks, rows=rows, quarantined=len(reasons), reasons=dict(sorted(counts.items())))
+    told = {"rows": rows, "quarantined": len(reasons), "reasons": dict(sorted(counts.items()))}
+    return Verdict.of("validate", checks, **told, filters=filtered.told(sound))
+
+
+def _filter_checks(filtered: Filtered, settings: FilterSettings, rows: int) -> list[Check]:
+    """A limit on what the filters take together; a note where one of them did not see every row."""
+    if not filtered.counts:
+        return []
+    share = len(filtered.reasons) / rows if rows else 0.0
+    return [
+        verdict.limit("share of rows filtered", share, None, settings.max_share, rows),
+        *(_filter_check(step, told) for step, told in filtered.counts.items()),
+    ]
+
+
+def _filter_check(step: str, told: dict[str, int]) -> Check:
+    unseen = told["rows"] - told["looked_at"]
+    return Check(
+        name=f"filtered: {step}",
+        value=told["left_out"],
+        rows=told["looked_at"],
+        outcome="warn" if unseen else "pass",
+        note=f"{unseen} rows more were not looked at; raise max_rows" if unseen else "",
+    )
 
 
 def _check(outcome: "Outcome") -> Check:
@@ -200,6 +238,12 @@ def _number(value: Any) -> float | None:
     return value if isinstance(value, (int, float)) else None
 
 
+def _summary(told: dict[str, Any]) -> str:
+    left_out = told["filters"]["left_out"]
+    by_filters = f", {left_out} left out by filters" if told["filters"]["steps"] else ""
+    return f"{told['rows']} rows, {told['quarantined']} of them quarantined{by_filters}."
+
+
 def _docs(line: Line, judged: Verdict, result: "ExpectationSuiteValidationResult") -> str:
     """The Data Docs page: the verdict, then each column's expectations as Great Expectations words them.
 
@@ -217,7 +261,7 @@ def _docs(line: Line, judged: Verdict, result: "ExpectationSuiteValidationResult
     return report.render(
         "docs.html.j2",
         title=f"{line.name}: Data Docs",
-        summary=f"{judged.details['rows']} rows, {judged.details['quarantined']} of them quarantined.",
+        summary=_summary(judged.details),
         verdict=judged,
         plots=[],
         parts=[],

@@ -16,7 +16,7 @@ from serving.deployment import Pointer, ServingFolder
 ROOT = Path(__file__).parents[2]
 RUNTIMES = ["onnxruntime", "onnxruntime-gpu"]  # the image has one of them
 START_SECONDS = 60
-ALONE = """
+ABSENT = """
 import runpy, sys
 absent = set(sys.argv[1].split(","))
 class Absent:
@@ -24,8 +24,15 @@ class Absent:
         if path is None and name in absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
+"""
+ALONE = f"""{ABSENT}
 sys.argv = ["serving", *sys.argv[2:]]
 runpy.run_module("serving", run_name="__main__")
+"""
+POLICY = f"""{ABSENT}
+from tasks.text import TextSettings, clean
+settings = TextSettings(national_id="mask", person="mask", boilerplate=("Sent from my phone",))
+assert clean("DNI 90688551B of Mr. Smith. Sent from my phone", settings) == "DNI [ID] of Mr. [PERSON]."
 """
 
 
@@ -51,16 +58,25 @@ def closure(wanted):
     return {name for name, *_ in found} | set(RUNTIMES)
 
 
+def absent():
+    """What can be imported here and not in the image."""
+    present = {*closure(requirements()), "tidegate"}
+    modules = packages_distributions().items()
+    found = ["flows", *(top for top, names in modules if not present & set(map(canonicalize_name, names)))]
+    assert {"torch", "transformers", "prefect", "dvc", "pandas"} <= set(found)
+    return found
+
+
+def test_image_has_what_any_text_policy_imports():
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", POLICY, ",".join(absent())], env=environment, check=True, timeout=60)
+
+
 def test_image_has_what_the_service_imports(bundle, tmp_path):
     folder = ServingFolder(str(tmp_path / "serving"))
     release = folder.put("sentiment", bundle)
     folder.point(Pointer(line="sentiment", release=release, variant="fp32"))
-    present = closure(requirements())
-    modules = packages_distributions().items()
-    present.add("tidegate")
-    absent = ["flows", *(top for top, names in modules if not present & set(map(canonicalize_name, names)))]
-    assert {"torch", "transformers", "prefect", "dvc", "pandas"} <= set(absent)
-    command = [sys.executable, "-c", ALONE, ",".join(absent), "--folder", folder.url, "--port", "0"]
+    command = [sys.executable, "-c", ALONE, ",".join(absent()), "--folder", folder.url, "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

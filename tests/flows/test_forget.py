@@ -81,12 +81,16 @@ def places():
 
 def test_everywhere_on_this_machine(project):
     assert len(places()) >= 4  # source, inbox, cache, log
+    aside = project / ".tidegate/sync/toy-feed/000000.arrow"  # as an interrupted sync of a feed leaves it
+    aside.parent.mkdir(parents=True)
+    aside.write_bytes(b"ARROW1\0\0" + SECRET.encode())
     (project / "text").write_text(SECRET + "\n")
     ran = tidegate("forget", "toy", "--text-file", "text")
     assert ran.returncode == 0, ran.stdout
     (project / "text").unlink()
     assert "prediction log: 1 row(s) deleted" in ran.stdout
     assert "inbox: 1 row(s) taken out of 1 batch(es)" in ran.stdout
+    assert "what interrupted syncs had set aside removed" in ran.stdout
     assert "DVC's cache: 1 file(s) of old versions removed" in ran.stdout
     assert SECRET not in ran.stdout
     assert places() == [Path("reviews.csv")]

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from profiles import rows, whole_page
 
 from tasks import report
 from tasks.examination import Plot, examples
@@ -134,6 +135,26 @@ def test_a_gate_shows_markup_of_the_data_as_text(opened, tmp_path):
         assert seen.page.get_by_text(SCRIPT).count() >= 10
         assert seen.page.locator("h1 .badge").inner_text() == "reject"
         assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_profile_stands_alone_fits_and_shows_markup_of_the_data_as_text(width, scheme, opened, workdir):
+    frame = rows(labels=("good", SCRIPT))
+    frame.loc[frame.index % 3 == 0, "source"] = SCRIPT
+    frame.loc[frame.index % 2 == 0, "text"] += f" {SCRIPT} and [PHONE]"
+    (workdir / "profile.html").write_text(whole_page(frame))
+    seen = opened(workdir / "profile.html", width, scheme)
+    assert (seen.alerts, seen.said) == ([], [])
+    assert [url for url in seen.requests if not url.startswith(("file:", "data:"))] == []
+    assert seen.page.locator("script").count() == 0
+    assert seen.page.get_by_text(SCRIPT).count() >= 10
+    assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    images = seen.page.evaluate("[...document.images].map(image => [image.naturalWidth, image.alt])")
+    assert len(images) == 5
+    assert all(natural > 0 and alt for natural, alt in images)
+    ink, paper = seen.page.evaluate(LIGHTNESS)
+    assert contrast(ink, paper) > 4.5
 
 
 def test_a_model_card_shows_markup_of_the_data_as_text(opened, tmp_path):

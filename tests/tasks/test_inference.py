@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks import inference
 from tasks.core.errors import StageError
 from tasks.core.files import read_json, read_parquet, write_json
-from tasks.inference import Model, batches, fastest, padded, read_signature
+from tasks.inference import Model, batches, fastest, padded, read_policy, read_signature
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,23 @@ def test_raw_texts_go_through_the_policy(model):
     raw, masked = "a <b>great</b> film, write to me@example.com", "a great film, write to [EMAIL]"
     assert (model.predict([raw]).probabilities == model.predict([masked], cleaned=True).probabilities).all()
     assert (model.predict([raw], cleaned=True).probabilities != model.predict([raw]).probabilities).any()
+
+
+def test_a_policy_of_before_the_later_settings_is_read(bundle):
+    content = read_json(bundle / "text_policy.json")
+    for name in ("national_id", "id_countries", "person", "boilerplate"):
+        del content["settings"][name]
+    write_json(bundle / "text_policy.json", content)
+    clean = read_policy(bundle / "text_policy.json")
+    assert clean("SSN 733-21-0360, a@b.cd") == "SSN 733-21-0360, [EMAIL]"
+
+
+def test_settings_of_a_newer_program_are_named(bundle):
+    content = read_json(bundle / "text_policy.json")
+    content["settings"]["passport"] = "mask"
+    write_json(bundle / "text_policy.json", content)
+    with pytest.raises(StageError, match=r"text_policy\.json has settings .* does not know: passport\. Use"):
+        read_policy(bundle / "text_policy.json")
 
 
 def test_another_policy_than_the_release_s_is_refused(bundle):

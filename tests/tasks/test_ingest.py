@@ -1,5 +1,6 @@
 """Ingest: one table of all batches, ids, the policy applied again, repeated rows counted."""
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -60,6 +61,30 @@ def test_a_stricter_policy_reaches_old_batches_and_moves_no_row(workdir):
     assert before["text"] == "mail a.b@example.org"
     assert after["text"] == "mail [EMAIL]"
     assert before["split_key"] == after["split_key"]
+
+
+def test_rows_with_personal_data_are_dropped_and_counted_in_sync_and_ingest(workdir):
+    put("a", "text\nmail a.b@example.org\n<b>fine</b>\n", text=TextSettings(email="drop"))
+    put("b", "text\nfrom 10.0.0.1\nmail c.d@example.org\nmail e.f@example.org\n")
+    rows, told = run(TextSettings(email="drop", ip="drop"))
+    assert [row["text"] for row in rows] == ["fine"]
+    assert told["rows"] == 1
+    assert told["dropped"] == {"email": 3, "ip": 1}
+    assert told["changed"] == {"email": 3, "html": 1, "ip": 1}
+    assert [batch["dropped"] for batch in told["batches"]] == [{"email": 1}, {}]
+    assert [batch["rows"] for batch in told["batches"]] == [1, 3]
+    rows, told = run()
+    assert [row["text"] for row in rows] == ["fine", "from [IP]", "mail [EMAIL]", "mail [EMAIL]"]
+    assert told["dropped"] == {"email": 1}
+
+
+def test_batches_of_before_the_counts_are_read(workdir):
+    (path,) = put("a", "text\none\n")
+    table = pq.read_table(path)
+    told = inbox.provenance(path)
+    del told["changed"], told["dropped"]
+    pq.write_table(table.replace_schema_metadata({inbox.PROVENANCE: json.dumps(told)}), path)
+    assert run()[1]["changed"] == {}
 
 
 def test_the_same_inbox_gives_the_same_bytes(workdir):

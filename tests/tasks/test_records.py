@@ -4,16 +4,13 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import SettingsError, SourceError
-from tasks.fresh import _suspects
 from tasks.sources.records import agree, is_variable, table
 from tasks.sources.tables import ROWS
-from tasks.text import SUSPECT
 
 VALUES = (
     st.text(st.characters(codec=None), max_size=8) | st.integers() | st.floats() | st.booleans() | st.decimals()
@@ -74,9 +71,3 @@ def test_what_is_no_name_of_a_variable_is_not_shown(given_text):
         assert is_variable(given_text, "x").isidentifier()
     except SettingsError as error:
         assert len(given_text) < 8 or given_text not in str(error)
-
-
-@given(st.lists(st.none() | st.text("ab1 .-/()&<@:\x00\t\n\x7fé", max_size=30), max_size=10))
-def test_arrow_suspects_the_same_texts_as_the_policy(texts):
-    expected = [text is not None and (not text.isascii() or bool(SUSPECT.search(text))) for text in texts]
-    assert [*map(bool, _suspects(pa.chunked_array([pa.array(texts, pa.string())])))] == expected

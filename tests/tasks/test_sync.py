@@ -53,6 +53,17 @@ def test_a_batch_holds_clean_text_and_its_provenance(workdir):
     assert sorted(p.name for p in LINE.folder.iterdir()) == ["inbox"]
 
 
+def test_rows_of_a_kind_that_is_dropped_are_never_written(workdir):
+    write("a.csv", [(1, "mail a.b@example.org"), (2, "<i>fine</i>"), (3, "mail a.b@example.org")])
+    (path,) = sync(LINE, sources(), TextSettings(email="drop"))
+    told = inbox.provenance(path)
+    assert texts() == ["fine"]
+    assert (told["rows"], told["dropped"], told["changed"]) == (1, {"email": 2}, {"email": 2, "html": 1})
+    write("b.csv", [(4, "x@example.org")])
+    assert sync(LINE, sources("b.csv", name="t"), TextSettings(email="drop")) == []
+    assert not news(LINE, sources("b.csv", name="t"))
+
+
 def test_two_checkouts_make_the_same_bytes(tmp_path, monkeypatch):
     made = []
     for name in ("one", "two/deeper"):

@@ -140,7 +140,7 @@ def test_the_docs_stand_alone(mixed):
 def test_the_same_rows_give_the_same_bytes(mixed, workdir):
     folder, _, frame = mixed
     again, _ = run(frame)
-    names = ["rows.parquet", "quarantine.parquet", "verdict.json", "docs/index.html"]
+    names = ["rows.parquet", "quarantine.parquet", "filtered.parquet", "verdict.json", "docs/index.html"]
     assert [(folder / name).read_bytes() for name in names] == [(again / name).read_bytes() for name in names]
     assert sorted(str(p.relative_to(again)) for p in again.rglob("*") if p.is_file()) == sorted(names)
 
@@ -151,6 +151,57 @@ def test_too_many_bad_rows_reject(workdir):
     said = rejections(frame, SUITE, max_quarantined=0.05)
     assert said == "share of rows quarantined is 0.1, at most 0.05 is needed"
     assert run(max_quarantined=0.1)[1].verdict == "pass"
+
+
+FILTERS = {"languages": ["en"], "min_characters": 5, "exact_copies": True, "near_copies": {}}
+
+
+def test_filtered_rows_are_kept_apart_with_their_reasons(workdir):
+    frame = table(20)
+    frame.loc[3, "text"] = SECRET.upper()
+    frame.loc[4, "text"] = SECRET
+    frame.loc[5, "text"] = "这部电影真的非常好看"
+    folder, found = run(frame, [], filters={"languages": ["en"], "exact_copies": True})
+    left_out = pq.read_table(folder / "filtered.parquet")
+    assert left_out.schema.equals(QUARANTINE)
+    reasons = dict(zip(left_out["id"].to_pylist(), left_out["reason"].to_pylist(), strict=True))
+    assert reasons == {"r4": "exact copy of r3", "r5": "language: zh (1.00)"}
+    assert pq.read_metadata(folder / "rows.parquet").num_rows == 18
+    kept = pq.read_table(folder / "rows.parquet").to_pandas().set_index("id")["split_key"]
+    assert kept.to_dict() == frame.set_index("id")["split_key"].drop(["r4", "r5"]).to_dict()
+    assert found.verdict == "pass"
+    assert found.details["quarantined"] == 0
+    assert found.details["filters"]["left_out"] == 2
+    assert found.details["filters"]["steps"]["exact copies"] == {"rows": 19, "looked_at": 19, "left_out": 1}
+    page = (folder / "docs" / "index.html").read_text()
+    assert "20 rows, 0 of them quarantined, 2 left out by filters." in page
+    assert "filtered: language" in page
+    assert "电影" not in page
+    assert "5550199" not in page
+
+
+def test_filters_that_take_too_much_reject(workdir):
+    frame = table().assign(text="the very same text in every row")
+    said = rejections(frame, [], filters={"exact_copies": True})
+    assert said == "share of rows filtered is 0.995, at most 0.5 is needed"
+    assert run(frame, [], filters={"exact_copies": True, "max_share": 1})[1].verdict == "pass"
+
+
+def test_filters_and_bad_rows_are_counted_apart(workdir):
+    frame = table()
+    frame.loc[:19, "text"] = None
+    _, found = run(frame, SUITE, max_quarantined=0.2, filters=FILTERS | {"max_share": 1})
+    told = found.details["filters"]["steps"]
+    assert found.details["quarantined"] == 20
+    assert told["language"]["rows"] == 180
+    assert told["near copies"]["left_out"] > 0
+
+
+def test_rows_that_a_filter_did_not_see_are_said(workdir):
+    _, found = run(table(), [], filters={"near_copies": {"max_rows": 50}, "max_share": 1})
+    (check,) = (check for check in found.checks if check.name == "filtered: near copies")
+    assert (check.outcome, check.rows) == ("warn", 50)
+    assert check.note == "150 rows more were not looked at; raise max_rows"
 
 
 def test_an_empty_table_rejects_whatever_the_suite_says(workdir):
