@@ -127,7 +127,7 @@ class FeedSettings(SourceBase):
 
     @property
     def ends_at_known(self) -> bool:
-        """Whether a portion without a new row is the last one worth reading."""
+        """Whether a portion with known rows and no new one is the last one worth reading."""
         return False
 
     def address(self) -> str:

@@ -83,7 +83,7 @@ class HttpSource(FeedSettings):
     paging: Paging | None = Field(None, description="without it there is one page")
     auth: Auth | None = Field(None, description="sent to this host alone")
     watermark: Since | None = Field(None, description="asks for what came since the last sync")
-    stop_at_known: bool = Field(False, description="newest first: a page without a new record is the last one read")
+    stop_at_known: bool = Field(False, description="newest first: end at a page with known records and no new one")
     per_second: float = Field(5, gt=0, le=1000, description="requests at most")
     timeout: float = Field(30, gt=0, le=600, description="seconds without an answer")
     max_mb: float = Field(32, gt=0, le=1024, description="of one page, unpacked")
