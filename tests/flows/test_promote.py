@@ -18,7 +18,7 @@ from flows import approvals, commits, deploy, promote, record, registry, store
 from flows.examine import Case, makers
 from tasks.bundle import load_release, release_id
 from tasks.core.errors import BusyError, RejectedError, SettingsError, StageError, TidegateError
-from tasks.core.files import read_json, sha256
+from tasks.core.files import read_json, sha256, write_json
 from tasks.core.line import STATE, Line
 
 SENTIMENT = Line("sentiment")
@@ -322,6 +322,7 @@ def test_the_store_drops_nothing_that_is_registered_serves_or_waits(champions, w
     third = made.resealed(workdir / "third", labels=["negative", "positive"], admissible=["fp32"])
     fourth = shutil.copytree(workdir / "third", workdir / "fourth")
     fourth = made.resealed(fourth, admissible=["int8"])
+    write_json(workdir / "fourth/provenance.json", {"time": "2025-01-01T00:00:00+00:00"})
     for name in (third, fourth):
         source = workdir / ("third" if name == third else "fourth")
         source.rename(store.STORE / "sentiment" / name)
