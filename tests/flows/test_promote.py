@@ -273,6 +273,24 @@ def test_rollback_and_a_second_one(champions):
         back("v0.9.0")
 
 
+def test_a_rollback_from_one_that_was_promoted_anew_goes_to_what_it_replaced(champions):
+    for release, version in (
+        (champions["good"], "v0.2.0"),
+        (champions["bad"], "v0.1.0"),
+        (champions["good"], "v0.2.0"),
+    ):
+        made = Case.open("sentiment", release)
+        shown = record.Record(
+            action="promotion", line="sentiment", version=version, release=release, manifest_sha256="0" * 64,
+            variant="fp32", by="Anna", email="", proof="none", why="anew", time=record.now(), before=None,
+            comparison=None,
+        )  # fmt: skip
+        registry.assign(shown)
+        deploy.point(made, version, "fp32", "Anna")
+    assert [one.version for one in registry.earlier("sentiment")][-1] == "v0.1.0"
+    assert "v0.1.0 of sentiment" in back()
+
+
 def test_what_was_rolled_back_can_be_promoted_again(champions):
     back()
     go(champions["good"])
