@@ -30,6 +30,7 @@ import numpy as np
 from callers import Callers, Known, Tally
 from processes import ROOT, await_answer, end, free_port, memory, service
 
+sys.path.insert(0, str(ROOT))  # before tests/, which has a folder `serving` as well
 sys.path.append(str(ROOT / "tests"))  # the same PostgreSQL and the same second release as theirs
 import postgres
 from made import resealed
