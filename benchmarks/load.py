@@ -112,6 +112,8 @@ class Found:
     codes: Counter[str] = field(default_factory=Counter)
     milliseconds: list[float] = field(default_factory=list)
     """Of the answers with 200, in the order in which they came."""
+    answered: int = 0
+    """Answers with 200, those while warming up as well."""
 
 
 class _Load:
@@ -131,6 +133,7 @@ class _Load:
             code = type(error).__name__
             connection.close()
         now = time.perf_counter()
+        self.found.answered += code == "200"
         if due >= self.begin:
             self.found.codes[code] += 1
             self.found.seconds = now - self.begin
@@ -195,7 +198,7 @@ def apart(job: Job) -> Found:
     if done.returncode:
         raise RuntimeError(done.stderr)
     given: dict[str, Any] = json.loads(done.stdout)
-    return Found(given["seconds"], Counter(given["codes"]), given["milliseconds"])
+    return Found(given["seconds"], Counter(given["codes"]), given["milliseconds"], given["answered"])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -62,14 +62,26 @@ def await_answer(process: "subprocess.Popen[str]", method: str, url: str, log: P
     raise RuntimeError(f"{url} does not answer:\n{log.read_text()[-2000:]}")
 
 
+def _tree(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
 def memory(pid: int) -> dict[str, float]:
     """MB of a process and all below it: `rss`, and `pss`, which counts shared pages once."""
     found = {"rss": 0.0, "pss": 0.0}
-    parent = psutil.Process(pid)
-    for process in [parent, *parent.children(recursive=True)]:
-        try:
+    for process in _tree(pid):
+        with suppress(psutil.NoSuchProcess):
             full = process.memory_full_info()
-        except psutil.NoSuchProcess:
-            continue
-        found = {name: value + getattr(full, name) / MEGABYTE for name, value in found.items()}
+            found = {name: value + getattr(full, name) / MEGABYTE for name, value in found.items()}
     return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time so far of a process and all below it."""
+    total = 0.0
+    for process in _tree(pid):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total

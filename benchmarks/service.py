@@ -6,8 +6,9 @@
 
 Requests hold one text each. Closed loop: 1, 8, 32 and 128 callers. Open loop: requests at random moments, at rates that
 are the same for all. Each round starts every contender once, one after the other. Requests per second are those of the
-best round; p50, p95 and p99 are of the requests of all rounds. Memory is that of all processes of a contender after the
-load. `overhead` is what one caller waits beyond the same text's direct way through the model in a process of its own.
+best round; p50, p95 and p99 are of the requests of all rounds. `req/CPU s`, requests per second of CPU time, depends
+less on what else the machine does. Memory is that of all processes of a contender after the load. `overhead` is what
+one caller waits beyond the same text's direct way through the model, in a process of its own.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import httpx
 import numpy as np
 import yaml
 from load import Found, Job, apart
-from processes import ROOT, await_answer, free_port, memory, service
+from processes import ROOT, await_answer, cpu_seconds, free_port, memory, service
 
 from serving.deployment import Pointer, ServingFolder
 from tasks.core.files import read_parquet
@@ -51,22 +52,28 @@ class Contender:
     """params.yaml, where it reads one."""
     found: dict[str, list[Found]] = field(default_factory=lambda: defaultdict(list))
     """By load."""
+    cpu: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Seconds, by load."""
     memory: list[dict[str, float]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
 
     def figures(self) -> dict[str, Any]:
         """By load: requests per second, milliseconds, failures; and the memory in MB."""
-        loads = {load: _figures(runs) for load, runs in self.found.items()}
+        loads = {load: _figures(runs, sum(self.cpu[load])) for load, runs in self.found.items()}
         heaviest = {name: max(weight[name] for weight in self.memory) for name in ("rss", "pss")}
         return {"loads": loads, "memory_mb": heaviest}
 
 
-def _figures(runs: list[Found]) -> dict[str, float]:
+def _figures(runs: list[Found], cpu: float) -> dict[str, float]:
     times = np.concatenate([run.milliseconds for run in runs])
     rates = [len(run.milliseconds) / run.seconds for run in runs if run.seconds]
     p50, p95, p99 = np.quantile(times, QUANTILES) if len(times) else [float("nan")] * 3
     failed = sum(sum(run.codes.values()) - run.codes["200"] for run in runs)
-    return {"rate": max(rates, default=0.0), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "failed": failed}
+    per_cpu = sum(run.answered for run in runs) / cpu
+    return {
+        "rate": max(rates, default=0.0), "per_cpu": per_cpu, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99,
+        "failed": failed,
+    }  # fmt: skip
 
 
 def contenders(arguments: argparse.Namespace, work: Path) -> list[Contender]:
@@ -100,11 +107,11 @@ def measure(contender: Contender, work: Path, texts: list[str], seconds: float, 
         url = f"http://127.0.0.1:{port}{contender.path}"
         await_answer(process, "POST", url, log, bodies[0])
         contender.labels = labels(url, bodies[:200])
-        for callers in CONCURRENCY:
-            contender.found[f"{callers} callers"].append(apart(Job(port, contender.path, bodies, seconds, callers)))
-        for rate in rates:
-            job = Job(port, contender.path, bodies, seconds, rate=rate)
-            contender.found[f"{rate}/s"].append(apart(job))
+        loads = {f"{callers} callers": {"concurrency": callers} for callers in CONCURRENCY}
+        for name, load in (loads | {f"{rate}/s": {"rate": rate} for rate in rates}).items():
+            before = cpu_seconds(process.pid)
+            contender.found[name].append(apart(Job(port, contender.path, bodies, seconds, **load)))
+            contender.cpu[name].append(cpu_seconds(process.pid) - before)
         contender.memory.append(memory(process.pid))
 
 
@@ -153,14 +160,13 @@ def table(measured: list[Contender]) -> str:
     width = max(map(len, figures))
     out = []
     for load in base["loads"]:
-        out.append(
-            f"\n{load:{width}} {'req/s':>8} {'ratio':>6} {'p50 ms':>9} {'p95 ms':>9} {'p99 ms':>9} {'failed':>7}"
-        )
+        head = f"{'req/s':>8} {'ratio':>6} {'req/CPU s':>10} {'p50 ms':>9} {'p95 ms':>9} {'p99 ms':>9} {'failed':>7}"
+        out.append(f"\n{load:{width}} {head}")
         for name, found in figures.items():
             f = found["loads"][load]
             ratio = f["rate"] / base["loads"][load]["rate"]
             out.append(
-                f"{name:{width}} {f['rate']:8.1f} {ratio:6.2f} "
+                f"{name:{width}} {f['rate']:8.1f} {ratio:6.2f} {f['per_cpu']:10.1f} "
                 f"{f['p50_ms']:9.1f} {f['p95_ms']:9.1f} {f['p99_ms']:9.1f} {f['failed']:7}"
             )
     known = next(contender.labels for contender in measured if contender.name == FASTAPI)

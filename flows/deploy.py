@@ -4,15 +4,14 @@ from flows import approvals, registry
 from flows.examine import Case
 from flows.record import now
 from serving.deployment import Pointer, ServingFolder
+from serving.settings import load_serving
 from tasks.core.errors import StageError
-from tasks.core.line import STATE, Line
-from tasks.core.settings import read_params
+from tasks.core.line import Line
 
 
 def serving_folder() -> ServingFolder:
     """The folder that releases are served from: `serving.folder` of params.yaml."""
-    block = read_params().get("serving") or {}
-    return ServingFolder(str(block.get("folder", STATE / "serving")))
+    return ServingFolder(load_serving().folder)
 
 
 def spared(line: Line) -> set[str]:

@@ -75,12 +75,13 @@ def earlier(line: str) -> list[Assigned]:
     """The champions that a rollback can go back to, the nearest last; the present one is not among them.
 
     Going back to a version takes back all that came after it: of v1, v2, back to v1 nothing is left behind v1, so that
-    a second rollback never brings v2 again.
+    a second rollback never brings v2 again. One that was promoted anew stands behind what it replaced.
     """
     standing: list[Assigned] = []
     for event in history(line):
         known = [one.version for one in standing]
-        if event.version in known:
+        anew = event.record is not None and event.record.action == "promotion"
+        if event.version in known and not anew:
             standing = standing[: known.index(event.version)]
         standing.append(event)
     return standing[:-1]

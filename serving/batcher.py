@@ -222,15 +222,17 @@ class Batcher:
                 self._changed.wait()
             # asked for now before later, then whoever is at the head of its queue for the longest time
             key = min(self._queues, key=lambda key: (key[0], self._queues[key][0][0]))
-            taken = self._gather(self._queues[key])
+            waiting = self._later if key[0] else self.waiting
+            # what waits is shared out: a worker that took it all would leave the others idle beside long batches
+            taken = self._gather(self._queues[key], -(-waiting // self.settings.side_by_side))
             if not self._queues[key]:
                 del self._queues[key]
             if self._queues:
                 self._changed.notify()
             return taken
 
-    def _gather(self, queue: deque[tuple[int, Request[Any]]]) -> tuple[list[_Part], list[Request[Any]]]:
-        texts, tokens = self.settings.max_texts, self.settings.max_tokens
+    def _gather(self, queue: deque[tuple[int, Request[Any]]], share: int) -> tuple[list[_Part], list[Request[Any]]]:
+        texts, tokens = min(self.settings.max_texts, max(1, share)), self.settings.max_tokens
         parts: list[_Part] = []
         expired: list[Request[Any]] = []
         for _ in range(len(queue)):
@@ -242,7 +244,7 @@ class Batcher:
                     expired.append(request)
                 request.over = True
                 continue
-            stop, cost = self._reach(request, texts, tokens)
+            stop, cost = self._reach(request, texts, tokens, first=not parts)
             if parts and stop == request.taken:
                 break
             queue.popleft()
@@ -260,14 +262,15 @@ class Batcher:
     def _unwanted(self, request: Request[Any]) -> bool:
         return request.over or request.future.cancelled() or time.monotonic() > request.deadline
 
-    def _reach(self, request: Request[Any], texts: int, tokens: int) -> tuple[int, int]:
-        """How far into the request's texts a batch with so much room goes, and what they cost; one at the least when
-        the batch is empty."""
-        whole = texts == self.settings.max_texts and tokens == self.settings.max_tokens
+    def _reach(self, request: Request[Any], texts: int, tokens: int, first: bool) -> tuple[int, int]:
+        """How far into the request's texts a batch with so much room goes, and what they cost.
+
+        One at the least for the `first` request of a batch.
+        """
         stop, cost = request.taken, 0
         while stop < len(request.texts) and stop - request.taken < texts:
             more = request.engine.cost(request.texts[stop])
-            if cost + more > tokens and not (whole and stop == request.taken):
+            if cost + more > tokens and not (first and stop == request.taken):
                 break
             stop, cost = stop + 1, cost + more
         return stop, cost

@@ -37,6 +37,7 @@ FAREWELL_SECONDS = 1.0
 DRAIN_SECONDS = 5.0  # for what is left in the queue, which nobody waits for, such as a shadow's texts
 LOADERS = frozenset({"loading", "pointers"})
 """Threads that load releases."""
+SWITCH = 0.0005  # seconds; a worker that has its answer waits no longer for the interpreter (Python's default: 0.005)
 MEGABYTE = 2**20
 
 
@@ -73,6 +74,7 @@ def serve(options: Options) -> int:
         poll_seconds=settings.poll_seconds, lines=options.lines or None,
     )  # fmt: skip
     _end_with_parent(settings.stop_seconds)
+    sys.setswitchinterval(SWITCH)
     try:
         return _Process(options, hub, metrics, recorder, keys, listener).run()
     finally:

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 class LogRecorder:
-    """Keeps what is answered. `answered` and `feedback` return in less than a tenth of a millisecond, from any thread.
+    """Keeps what is answered, from any thread; a request costs some 20 us and 5 us more for each further text.
 
-    They wait for no database and raise nothing for want of room: what cannot be kept is dropped and counted.
+    `answered` and `feedback` wait for no database and raise nothing for want of room: what cannot be kept is dropped
+    and counted.
     """
 
     def __init__(self, settings: LogSettings, metrics: Metrics) -> None:

@@ -18,7 +18,7 @@ from flows import approvals, commits, deploy, promote, record, registry, store
 from flows.examine import Case, makers
 from tasks.bundle import load_release, release_id
 from tasks.core.errors import BusyError, RejectedError, SettingsError, StageError, TidegateError
-from tasks.core.files import read_json, sha256
+from tasks.core.files import read_json, sha256, write_json
 from tasks.core.line import STATE, Line
 
 SENTIMENT = Line("sentiment")
@@ -273,6 +273,24 @@ def test_rollback_and_a_second_one(champions):
         back("v0.9.0")
 
 
+def test_a_rollback_from_one_that_was_promoted_anew_goes_to_what_it_replaced(champions):
+    for release, version in (
+        (champions["good"], "v0.2.0"),
+        (champions["bad"], "v0.1.0"),
+        (champions["good"], "v0.2.0"),
+    ):
+        made = Case.open("sentiment", release)
+        shown = record.Record(
+            action="promotion", line="sentiment", version=version, release=release, manifest_sha256="0" * 64,
+            variant="fp32", by="Anna", email="", proof="none", why="anew", time=record.now(), before=None,
+            comparison=None,
+        )  # fmt: skip
+        registry.assign(shown)
+        deploy.point(made, version, "fp32", "Anna")
+    assert [one.version for one in registry.earlier("sentiment")][-1] == "v0.1.0"
+    assert "v0.1.0 of sentiment" in back()
+
+
 def test_what_was_rolled_back_can_be_promoted_again(champions):
     back()
     go(champions["good"])
@@ -322,6 +340,7 @@ def test_the_store_drops_nothing_that_is_registered_serves_or_waits(champions, w
     third = made.resealed(workdir / "third", labels=["negative", "positive"], admissible=["fp32"])
     fourth = shutil.copytree(workdir / "third", workdir / "fourth")
     fourth = made.resealed(fourth, admissible=["int8"])
+    write_json(workdir / "fourth/provenance.json", {"time": "2025-01-01T00:00:00+00:00"})
     for name in (third, fourth):
         source = workdir / ("third" if name == third else "fourth")
         source.rename(store.STORE / "sentiment" / name)

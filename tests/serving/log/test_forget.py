@@ -3,13 +3,14 @@
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from answers import NOON, answered, labelled
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
 from serving.log.database import migrate, open_database
 from serving.log.drain import Drain, drain_leftovers
-from serving.log.forget import Wanted, erase, remember, wait_for_spools
+from serving.log.forget import Wanted, erase, overwrite, remember, wait_for_spools
 from serving.log.recorder import LogRecorder
 from serving.log.rows import Encoder, content
 from serving.log.settings import KEY, LogSettings
@@ -78,6 +79,25 @@ def test_no_byte_is_left_in_sqlites_files(workdir):
     assert b"anna hates" not in bytes_on_disk()
     assert len(ids(engine)) == 300
     drain.close()
+    engine.dispose()
+
+
+def test_pages_that_were_merged_keep_nothing(workdir):
+    engine = open_database("sqlite:///log.db")
+    migrate(engine)
+    rng = np.random.default_rng(0)
+    ids = list(range(5000))
+    row = {"time": 0, "position": 0, "line": LINE, "source": "s"}
+    rows = [{**row, "request_id": str(n), "label": f"secret{n:06d} {'x' * rng.integers(900)}"} for n in ids]
+    with engine.begin() as connection:
+        connection.execute(insert(feedback), rows)
+    rng.shuffle(ids)
+    for first in range(0, 3500, 50):
+        with engine.begin() as connection:
+            connection.execute(delete(feedback).where(feedback.c.request_id.in_(map(str, ids[first : first + 50]))))
+    overwrite(engine)
+    content = bytes_on_disk()
+    assert not [n for n in ids[:3500] if f"secret{n:06d}".encode() in content]
     engine.dispose()
 
 

@@ -1,5 +1,6 @@
 """The spool: nothing twice, nothing missing, counts right, whenever a process dies."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -68,6 +69,15 @@ def test_threads_append_side_by_side(workdir):
     assert sorted(found) == sorted(f"{n}-{i}".encode() for n in range(4) for i in range(200))
     numbers = [record.number for path in sorted(writer.folder.glob("*.spool")) for record in read_segment(path)[0]]
     assert numbers == list(range(1, 801))
+
+
+def test_what_is_settled_is_not_read_again(workdir):
+    writer = Writer(Path("spool"), 1 << 20)
+    for payload in (b"one", b"two", b"three"):
+        writer.append(payload)
+    writer.settle(2)
+    (path,) = writer.folder.glob("*.spool")
+    assert [record.payload for record in writer.read(path)[0]] == [b"three"]
 
 
 def test_beyond_its_bound_it_drops_and_counts(workdir):
@@ -194,6 +204,18 @@ def test_any_life_of_a_spool(template, steps, max_bytes, segment_bytes):
         assert sorted(ids) == sorted(life.safe)
         assert kinds.get("lost", 0) + kinds.get("torn", 0) == life.cut
         assert kinds.get("dropped", 0) == life.dropped
+        assert "refused" not in kinds
+        life.end()
+
+
+def test_a_record_that_was_cut_is_told_from_those_that_are_gone(template):
+    with tempfile.TemporaryDirectory() as name:
+        life = Life(Path(name), template, 10_000, 10_000)
+        for _ in range(4):
+            life.append(50)
+        life.crash(0.4)  # in mid-way of the second
+        life.drain(None)
+        assert stored(life.drainer.engine) == (["r1"], {"torn": 1, "lost": 2})
         life.end()
 
 
@@ -223,14 +245,16 @@ class Life:
         self.drainer.once()
 
     def half(self, _):
-        """Stored, and killed before it is settled: the next drain meets the same records again."""
-        settle, Spool.settle = Spool.settle, lambda *_: None
-        remove, Writer.remove = Writer.remove, lambda *_: None
-        try:
+        """Stored, and killed before it is settled: the next process meets the same records again."""
+
+        def killed(*_):
+            raise KeyboardInterrupt
+
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(Spool, "settle", killed)
             self.writer.seal()
             self.drainer._empty(self.writer)
-        finally:
-            Spool.settle, Writer.remove = settle, remove
+        self.crash(1.0)
 
     def crash(self, where):
         """Die, and lose the newest segment from some byte on."""
