@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tasks.core.errors import SettingsError
 from tasks.team import Member, Team, hash_key, load_team, new_key
 
-KEY, OTHER = new_key(), new_key()
+KEY, OTHER = "tg_" + "k" * 43, "tg_" + "o" * 43  # the same in every worker of pytest-xdist
 SIGNING = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKhF anna@example.org"
 
 
