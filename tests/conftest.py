@@ -27,7 +27,7 @@ BAD = ["dull", "awful", "tedious", "bland", "clumsy", "cold"]
 NOUNS = ["film", "story", "cast", "ending", "script", "music", "scene", "director"]
 
 
-DEAR = ("lines", "released", "postgres")
+DEAR = ("lines", "postgres")
 """Fixtures that take a minute: all tests that read one run in the same worker, so that it is made once."""
 
 

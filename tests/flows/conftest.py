@@ -109,28 +109,42 @@ artifacts:
 """
 
 
-@pytest.fixture
-def project(workdir, released, tiny_encoder, monkeypatch):
-    """A project with two releases in the store: `good`, the newest, and `bad`, which says the opposite."""
+@pytest.fixture(scope="session")
+def project_made(tmp_path_factory, released, tiny_encoder):
+    """The folder of `project`, made once, and the ids of its releases."""
+    folder = tmp_path_factory.mktemp("project")
     block = toy_params("reviews.csv", tiny_encoder)["lines"]["toy"]
     block["compare"] = {"draws": 200, "variants": ["fp32"]}
-    (workdir / "params.yaml").write_text(yaml.safe_dump({"lines": {"sentiment": block}}))
-    (workdir / "dvc.yaml").write_text(RELEASES)
-    (workdir / "made_by.py").write_text("# code of the line\n")
-    (workdir / "data/sentiment").mkdir(parents=True)
-    (workdir / "data/sentiment/behaviour.yaml").write_text("[]\n")
+    (folder / "params.yaml").write_text(yaml.safe_dump({"lines": {"sentiment": block}}))
+    (folder / "dvc.yaml").write_text(RELEASES)
+    (folder / "made_by.py").write_text("# code of the line\n")
+    (folder / "data/sentiment").mkdir(parents=True)
+    (folder / "data/sentiment/behaviour.yaml").write_text("[]\n")
     kept = {}
     for name, day in (("bad", 1), ("good", 2)):
-        folder = shutil.copytree(released / BUNDLE, workdir / name)
-        kept[name] = made.resealed(folder, turned=name == "bad", params={"lines.sentiment.train": block["train"]})
+        bundle = shutil.copytree(released / BUNDLE, folder / name)
+        kept[name] = made.resealed(bundle, turned=name == "bad", params={"lines.sentiment.train": block["train"]})
         who = {"name": "Mara", "email": "mara@example.org"}
-        write_json(folder / "provenance.json", {"time": f"2026-01-0{day}T00:00:00+00:00", "who": who})
-        target = store.STORE / "sentiment" / kept[name]
+        write_json(bundle / "provenance.json", {"time": f"2026-01-0{day}T00:00:00+00:00", "who": who})
+        target = folder / store.STORE / "sentiment" / kept[name]
         target.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(target)
+        bundle.rename(target)
+    return folder, kept
+
+
+def copied(folder, workdir, monkeypatch):
+    """Fill the working directory with a copy of a project, whose trial of the service is left out."""
+    shutil.copytree(folder, workdir, dirs_exist_ok=True)
     monkeypatch.setenv("PYTHONPATH", str(Path(sys.modules["flows"].__path__[0]).parent))
     monkeypatch.setattr(promote, "tried", lambda line, bundle: promote.Chosen("fp32"))  # seconds each: see test_infra
-    return kept
+
+
+@pytest.fixture
+def project(workdir, project_made, monkeypatch):
+    """A project with two releases in the store: `good`, the newest, and `bad`, which says the opposite."""
+    folder, kept = project_made
+    copied(folder, workdir, monkeypatch)
+    return dict(kept)
 
 
 def recorded(bundle):
@@ -148,22 +162,37 @@ def commit(bundle, message):
     subprocess.run(["git", "commit", "-qm", message], check=True)
 
 
+@pytest.fixture(scope="session")
+def repository_made(tmp_path_factory, project_made):
+    """The folders of `assignments` and `unrecorded`, made once: DVC and git take seconds."""
+    folder, kept = project_made
+    made_here = {}
+    for name in ("assignments", "unrecorded"):
+        made_here[name] = tmp_path_factory.mktemp(name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(made_here[name])
+            shutil.copytree(folder, ".", dirs_exist_ok=True)
+            Path(".gitignore").write_text("/.tidegate/\n/data/*/release/\n")
+            make_repository(Path())
+            commit(store.STORE / "sentiment" / kept["bad"], "bad")
+            if name == "unrecorded":
+                recorded(store.STORE / "sentiment" / kept["good"])
+                continue
+            gto.api.register(".", "sentiment", "HEAD")
+            commit(store.STORE / "sentiment" / kept["good"], "good")
+            gto.api.register(".", "sentiment", "HEAD")
+    return made_here
+
+
 @pytest.fixture
-def assignments(project, workdir):
+def assignments(workdir, project_made, repository_made, monkeypatch):
     """Both releases committed and registered: `bad` as v0.0.1 and `good` as v0.0.2, none assigned."""
-    (workdir / ".gitignore").write_text("/.tidegate/\n/data/*/release/\n")
-    make_repository(workdir)
-    for name in ("bad", "good"):
-        commit(store.STORE / "sentiment" / project[name], name)
-        gto.api.register(".", "sentiment", "HEAD")
-    return project
+    copied(repository_made["assignments"], workdir, monkeypatch)
+    return dict(project_made[1])
 
 
 @pytest.fixture
-def unrecorded(project, workdir):
+def unrecorded(workdir, project_made, repository_made, monkeypatch):
     """A repository whose last commit records `bad`; of `good` only the working tree's dvc.lock knows."""
-    (workdir / ".gitignore").write_text("/.tidegate/\n/data/*/release/\n")
-    make_repository(workdir)
-    commit(store.STORE / "sentiment" / project["bad"], "bad")
-    recorded(store.STORE / "sentiment" / project["good"])
-    return project
+    copied(repository_made["unrecorded"], workdir, monkeypatch)
+    return dict(project_made[1])
