@@ -84,7 +84,8 @@ def test_the_first_champion_and_the_one_that_takes_its_place(unrecorded, caplog)
 
 def test_gto_and_dvc_know_the_version(champions, workdir):
     events = gto.api.history(".", "sentiment")
-    assert [event["event"] for event in events] == ["assignment", "registration"] * 2
+    # within one second their order is anybody's
+    assert sorted(event["event"] for event in events) == ["assignment"] * 2 + ["registration"] * 2
     assert {event["author"] for event in events} == {"Anna"}
     (shown,) = gto.api.show(".", "sentiment@v0.2.0")
     assert [stage["stage"] for stage in shown["stages"]] == ["production"]
