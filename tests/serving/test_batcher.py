@@ -149,6 +149,19 @@ def test_what_waits_is_computed_together_and_an_idle_worker_waits_for_nobody(sta
     assert engine.batches == [["first"], ["0", "1", "2", "3"], ["4", "5"]]
 
 
+def test_what_waits_is_shared_out_among_the_workers(start):
+    batcher, engine = start(workers=2), Echo()
+    engine.gate.clear()
+    held = [ask(batcher, engine, ["held"]) for _ in range(2)]
+    for _ in held:
+        assert engine.entered.acquire(timeout=LONG)
+    waiting = [ask(batcher, engine, [f"text {n}"]) for n in range(8)]
+    engine.gate.set()
+    for request in (*held, *waiting):
+        request.future.result(LONG)
+    assert max(len(batch) for batch in engine.batches) == 4
+
+
 def test_tokens_bound_a_batch(start):
     batcher, engine = start(max_tokens=10), Echo()
     first = engine.hold(batcher)
