@@ -4,13 +4,16 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from flows.alert_settings import AlertSettings
 from flows.infra import InfraSettings
+from flows.loop_settings import LoopSettings
 from serving.settings import load_serving
 from tasks import behaviour
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import Line
 from tasks.core.settings import PARAMS, Settings, explain, line_params, read_params
+from tasks.drift.settings import MonitorSettings
 from tasks.evaluate import EvaluateSettings
 from tasks.export import ExportSettings
 from tasks.ingest import IngestSettings
@@ -64,6 +67,8 @@ class LineSettings(Sources):
     release: ReleaseSettings
     compare: CompareSettings = CompareSettings()
     promote: PromoteSettings = PromoteSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    loop: LoopSettings = LoopSettings()
     keep_releases: int = Field(10, ge=1, description="unregistered releases that the release store keeps")
 
 
@@ -72,6 +77,7 @@ class Params(Settings):
 
     lines: dict[str, Any]
     serving: Any = None
+    alerts: AlertSettings = AlertSettings()
 
 
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:

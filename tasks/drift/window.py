@@ -1,0 +1,41 @@
+"""A window of rows as columns: the reference that a release brings, and the current one of the prediction log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows of one line, in any order; every column has one entry a row."""
+
+    text: Sequence[str | None]
+    """Masked; None where the prediction log keeps no texts."""
+    label: Sequence[str]
+    """What the model said."""
+    probabilities: NDArray[np.float32]
+    """[rows, classes], calibrated, in the order of the release's labels."""
+    projection: NDArray[np.float32]
+    """[rows, width]: embeddings by serving.log.projection; width 0 where there are none."""
+    characters: NDArray[np.int32]
+    words: NDArray[np.int32]
+    non_letters: NDArray[np.float32]
+    script: Sequence[str]
+    script_share: NDArray[np.float32]
+    true_label: Sequence[str | None]
+    """The label by people; None where none has come."""
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: NDArray[np.integer] | Sequence[int]) -> "Window":
+        """The rows at these places, in their order."""
+        places = np.asarray(rows, np.int64)
+
+        def taken(column: Any) -> Any:
+            return column[places] if isinstance(column, np.ndarray) else [column[place] for place in places]
+
+        return Window(**{field.name: taken(getattr(self, field.name)) for field in fields(self)})
