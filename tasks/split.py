@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("tidegate")
 
 SIDES = ("train", "validation", "test")
+RESERVE = "reserve"
+PLACES = ("train", RESERVE, "validation", "test")
+"""Where a hash can fall, in the order of the numbers: what is reserved is taken from train's end alone."""
 
 
 class SplitSettings(NearSettings, block="split"):
@@ -29,23 +32,24 @@ class SplitSettings(NearSettings, block="split"):
     train: float = Field(0.7, gt=0, lt=1, description="share of texts to learn from")
     validation: float = Field(0.1, gt=0, lt=1, description="share that decides when to stop and fits the calibration")
     test: float = Field(0.2, gt=0, lt=1, description="share that judges, and nothing else")
+    reserve: float = Field(0, ge=0, lt=1, description="share that no model sees, to be replayed as live traffic")
     drop_ambiguous_from_train: bool = Field(False, description="leave rows flagged ambiguous out of train")
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> "SplitSettings":
-        total = self.train + self.validation + self.test
+        total = sum(getattr(self, place) for place in PLACES)
         if abs(total - 1) > 1e-9:
-            raise ValueError(f"train, validation and test must sum to 1; they sum to {total:g}")
+            raise ValueError(f"{', '.join(PLACES[:-1])} and {PLACES[-1]} must sum to 1; they sum to {total:g}")
         return self
 
 
 def split(line: Line, settings: SplitSettings, out: Path) -> None:
-    """Deal the labeled rows out to three sides.
+    """Deal the labeled rows out to three sides, and to a reserve that is no side.
 
-    Reads label/labeled.parquet and label/labels.json; writes train.parquet, validation.parquet and test.parquet
-    (tasks.rows.LABELED, by id) and report.json. Copies of a text have one split_key and so one side. Texts that only
-    cleaning or masking made equal may fall on two sides: they leave train for validation's and test's sake, and
-    validation for test's. Raises DataError when a side is empty or lacks a label.
+    Reads label/labeled.parquet and label/labels.json; writes train.parquet, validation.parquet, test.parquet and
+    reserve.parquet (tasks.rows.LABELED, by id) and report.json. Copies of a text have one split_key and so one side.
+    Texts that only cleaning or masking made equal may fall on two sides: they leave train for validation's and test's
+    sake, validation for test's, and the reserve for anyone's. Raises DataError when a side is empty or lacks a label.
     """
     from tasks.core.files import read_parquet
     from tasks.rows import LABELED
@@ -55,21 +59,24 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     frame["side"] = side_of(frame["split_key"], settings)
     ambiguous = frame["ambiguous"] & (frame["side"] == "train") & settings.drop_ambiguous_from_train
     copies = _shadowed(frame) & ~ambiguous
-    kept = frame[~ambiguous & ~copies]
+    reserved = frame[(frame["side"] == RESERVE) & ~copies]
+    kept = frame[frame["side"].isin(SIDES) & ~ambiguous & ~copies]
     counts = _counts(kept, labels)
     _all_filled(counts, settings)
     report = _report(kept, counts) | {
         "dropped": {"ambiguous_from_train": int(ambiguous.sum()), "exact_copies": int(copies.sum())},
         "near_duplicates": near_duplicates(kept, settings),
+        "reserved": len(reserved),
     }
-    for side in SIDES:
-        write_parquet(out / f"{side}.parquet", kept.loc[kept["side"] == side, LABELED.names], LABELED)
+    parts = {side: kept[kept["side"] == side] for side in SIDES} | {RESERVE: reserved}
+    for name, part in parts.items():
+        write_parquet(out / f"{name}.parquet", part[LABELED.names], LABELED)
     write_json(out / "report.json", report)
-    log.info("%s", ", ".join(f"{side} {(kept['side'] == side).sum()}" for side in SIDES))
+    log.info("%s", ", ".join(f"{name} {len(part)}" for name, part in parts.items()))
 
 
 def side_of(keys: "pd.Series[str]", settings: SplitSettings) -> "NDArray[np.object_]":
-    """The side of each split_key: its first 64 bits as a uniform number in [0, 1) against the shares added up.
+    """The place of each split_key: its first 64 bits as a uniform number in [0, 1) against the shares added up.
 
     Raises DataError for a key that does not start with 16 hex digits.
     """
@@ -79,8 +86,8 @@ def side_of(keys: "pd.Series[str]", settings: SplitSettings) -> "NDArray[np.obje
     if wrong:
         raise DataError(f"{wrong} rows have a split_key that is no hash of 16 hex digits or more. Run ingest again.")
     bits = np.frombuffer(bytes.fromhex("".join(keys.str[:16])), dtype=">u8")
-    ends = np.cumsum([settings.train, settings.validation])
-    return np.array(SIDES, dtype=object)[np.searchsorted(ends, bits / 2.0**64, side="right")]
+    ends = np.cumsum([getattr(settings, place) for place in PLACES[:-1]])
+    return np.array(PLACES, dtype=object)[np.searchsorted(ends, bits / 2.0**64, side="right")]
 
 
 def near_duplicates(frame: "pd.DataFrame", settings: SplitSettings) -> dict[str, Any]:
@@ -114,8 +121,8 @@ def _across(texts: "pd.DataFrame", sides: tuple[str, str], settings: SplitSettin
 
 
 def _shadowed(frame: "pd.DataFrame") -> "pd.Series[bool]":
-    """Rows whose very text stands on a later side too (train before validation before test)."""
-    rank = frame["side"].map({side: n for n, side in enumerate(SIDES)})
+    """Rows whose very text stands on a later side too (reserve before train before validation before test)."""
+    rank = frame["side"].map({side: n for n, side in enumerate((RESERVE, *SIDES))})
     latest = rank.groupby(frame["text"]).transform("max")
     result: pd.Series[bool] = rank < latest
     return result
@@ -137,7 +144,7 @@ def _all_filled(counts: "pd.DataFrame", settings: SplitSettings) -> None:
         elif absent:
             problems.append(f"{side} has no row of {', '.join(absent)}")
     if problems:
-        shares = ", ".join(f"{side} {getattr(settings, side):g}" for side in SIDES)
+        shares = ", ".join(f"{place} {getattr(settings, place):g}" for place in PLACES)
         raise DataError(
             f"{'; '.join(problems)}. There are {int(counts.to_numpy().sum())} rows; the shares are {shares}. "
             "Bring more rows of these labels, raise the share of the side in split, or merge rare labels by "
@@ -168,7 +175,7 @@ def _report(frame: "pd.DataFrame", counts: "pd.DataFrame") -> dict[str, Any]:
     }
 
 
-__all__ = ["SIDES", "SplitSettings", "near_duplicates", "side_of", "split"]
+__all__ = ["RESERVE", "SIDES", "SplitSettings", "near_duplicates", "side_of", "split"]
 
 if __name__ == "__main__":
     run_stage(split)

@@ -10,7 +10,7 @@ from tasks.core.errors import DataError
 from tasks.core.files import read_json, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.rows import LABELED
-from tasks.split import SIDES, SplitSettings, near_duplicates, side_of, split
+from tasks.split import RESERVE, SIDES, SplitSettings, near_duplicates, side_of, split
 
 LINE = Line("made")
 
@@ -63,6 +63,25 @@ def test_every_row_is_on_one_side_sorted_by_id(workdir):
     assert report["exact_duplicates_across_sides"] == 0
     assert 0 < report["chi_square_p"] <= 1
     assert sum(report["sides"]["test"]["label_shares"].values()) == pytest.approx(1)
+
+
+def test_the_reserve_is_taken_from_train_alone(workdir):
+    frame = labeled(400)
+    whole, _ = run(frame)
+    sides, report = run(frame, train=0.6, reserve=0.1)
+    reserved = pd.read_parquet(LINE.folder / "split" / f"{RESERVE}.parquet")
+    assert set(sides["validation"]["id"]) == set(whole["validation"]["id"])
+    assert set(sides["test"]["id"]) == set(whole["test"]["id"])
+    assert set(sides["train"]["id"]) | set(reserved["id"]) == set(whole["train"]["id"])
+    assert 0 < len(reserved) == report["reserved"] and not set(reserved["id"]) & set(sides["train"]["id"])
+    assert report["rows"] + len(reserved) == 400
+
+
+def test_what_cleaning_made_equal_to_a_reserved_row_is_not_reserved(workdir):
+    frame = labeled(400)
+    frame.loc[:199, "text"] = "call <phone>"
+    run(frame, train=0.4, reserve=0.3)
+    assert "call <phone>" not in set(pd.read_parquet(LINE.folder / "split" / f"{RESERVE}.parquet")["text"])
 
 
 def test_copies_of_a_text_are_on_one_side(workdir):
