@@ -27,7 +27,9 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class LabelSettings(Settings, block="label"):
     """How a row gets its label."""
 
-    by: Literal["ratings", "column"] = Field("ratings", description="what decides: single ratings or the label column")
+    by: Literal["ratings", "column"] = Field(
+        "ratings", description="single ratings (where a row has none, its label column), or the label column"
+    )
     labels: list[str] = Field(
         ["negative", "positive"],
         min_length=2,
@@ -87,24 +89,31 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
 
 
 def _by_ratings(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFrame", dict[str, Any]]:
-    """Every row with the columns of LABELED, `label` null where nothing decides, and what the report says of it."""
+    """Every row with the columns of LABELED, `label` null where nothing decides, and what the report says of it.
+
+    Rows of another source may bring a label and no ratings, as feedback on live traffic does: that label counts.
+    """
     import numpy as np
 
     from tasks.ratings import Ratings
 
     ratings = Ratings.of(table["ratings"])
     _on_scale(ratings, settings)
-    frame = table.drop_columns(["ratings", "label"]).to_pandas()
+    frame = table.drop_columns(["ratings"]).to_pandas()
+    given = (ratings.count == 0) & frame["label"].notna().to_numpy()
+    _known(frame.loc[given, "label"], settings)
     side = np.sign(ratings.mean - settings.neutral)
     below, above = settings.labels
-    frame["label"] = np.array([below, None, above], dtype=object)[np.nan_to_num(side).astype(int) + 1]
-    frame["decided_by"] = "ratings"
+    decided = np.array([below, None, above], dtype=object)[np.nan_to_num(side).astype(int) + 1]
+    frame["label"] = np.where(given, frame["label"], decided)
+    frame["decided_by"] = np.where(given, "column", "ratings")
     frame["rating_mean"] = ratings.mean
     frame["agreement"] = ratings.agreement(*settings.scale)
     frame["confidence"] = ratings.confidence(settings.neutral)
     frame["ambiguous"] = np.abs(ratings.mean - settings.neutral) < settings.ambiguous_below
+    absent = (ratings.count == 0) & ~given
     report = {
-        "left_out": {"mean_is_neutral": int((side == 0).sum()), "no_ratings": int((ratings.count == 0).sum())},
+        "left_out": {"mean_is_neutral": int((side == 0).sum()), "no_ratings": int(absent.sum())},
         "krippendorff_alpha": ratings.alpha(settings.bootstrap_samples, settings.seed),
         "agreement": _quantiles(frame["agreement"]),
         "confidence": _quantiles(frame["confidence"]),
@@ -118,7 +127,15 @@ def _by_column(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFram
 
     frame = table.drop_columns(["ratings"]).to_pandas()
     frame["label"] = frame["label"].replace(settings.rename)
-    unknown = frame.loc[~frame["label"].isin(settings.labels) & frame["label"].notna(), "label"].value_counts()
+    _known(frame["label"], settings)
+    frame["decided_by"] = "column"
+    frame[["rating_mean", "agreement", "confidence"]] = np.nan
+    frame["ambiguous"] = False
+    return frame, {"left_out": {"no_label": int(frame["label"].isna().sum())}, "krippendorff_alpha": None}
+
+
+def _known(labels: "pd.Series[str]", settings: LabelSettings) -> None:
+    unknown = labels[~labels.isin(settings.labels) & labels.notna()].value_counts()
     if len(unknown):
         found = ", ".join(f"{str(name)[:40]!r} ({rows})" for name, rows in unknown.head(20).items())
         raise DataError(
@@ -126,10 +143,6 @@ def _by_column(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFram
             f"Allowed are {', '.join(settings.labels)}. Add them to label.labels, map them by label.rename, or let "
             "expectations.yaml quarantine them (expect_column_values_to_be_in_set)."
         )
-    frame["decided_by"] = "column"
-    frame[["rating_mean", "agreement", "confidence"]] = np.nan
-    frame["ambiguous"] = False
-    return frame, {"left_out": {"no_label": int(frame["label"].isna().sum())}, "krippendorff_alpha": None}
 
 
 def _on_scale(ratings: "Ratings", settings: LabelSettings) -> None:

@@ -117,6 +117,7 @@ def _viewed() -> list[str]:
 
 def _view(table: "pa.Table") -> "pd.DataFrame":
     """What expectations see: the table without its lists, and the columns derived from it."""
+    import pandas as pd
     import pyarrow.compute as pc
 
     from tasks.ratings import Ratings
@@ -124,7 +125,8 @@ def _view(table: "pa.Table") -> "pd.DataFrame":
     ratings = Ratings.of(table["ratings"])
     frame: pd.DataFrame = table.select(_viewed()).to_pandas()
     frame["characters"] = pc.utf8_length(table["text"]).to_pandas()
-    frame["ratings_count"] = ratings.count
+    # unknown, not none, where a label stands in their place: a floor under ratings is not meant for such rows
+    frame["ratings_count"] = pd.Series(ratings.count).where((ratings.count > 0) | frame["label"].isna()).astype("Int64")
     frame["ratings_min"] = ratings.low
     frame["ratings_max"] = ratings.high
     return frame

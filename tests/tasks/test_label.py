@@ -55,6 +55,22 @@ def test_the_label_is_the_side_of_the_mean(workdir):
     assert read_json(LINE.file("label", "labels.json")) == ["negative", "positive"]
 
 
+def test_a_label_stands_where_a_row_has_no_ratings(workdir):
+    ratings = [[1, 2, 3], [-3, -1], None, [], [2, 2], None]
+    frame, report = run(table(ratings, ["negative", None, "positive", "negative", None, None]))
+    assert frame.set_index("id")["label"].to_dict() == {
+        "r006": "positive", "r005": "negative", "r004": "positive", "r003": "negative", "r002": "positive",
+    }  # fmt: skip
+    assert frame.set_index("id")["decided_by"].to_dict() == {
+        "r006": "ratings", "r005": "ratings", "r004": "column", "r003": "column", "r002": "ratings",
+    }  # fmt: skip
+    assert frame.loc[frame["decided_by"] == "column", ["rating_mean", "agreement"]].isna().to_numpy().all()
+    assert not frame.loc[frame["decided_by"] == "column", "ambiguous"].any()
+    assert report["left_out"] == {"mean_is_neutral": 0, "no_ratings": 1}
+    with pytest.raises(DataError, match="1 rows have a label outside the set: 'so so'"):
+        run(table([[1, 2], None], [None, "so so"]))
+
+
 def test_the_table_has_its_types(workdir):
     import pyarrow.parquet as pq
 

@@ -95,6 +95,8 @@ def mixed(tmp_path_factory):
     frame.loc[4, "text"] = "5550199 " + SECRET + " <script>" * 200
     frame.at[5, "ratings"] = [1.0]
     frame.at[6, "ratings"] = None
+    frame.loc[6, "label"] = None
+    frame.at[7, "ratings"] = None  # and keeps its label, which stands in their place
     folder, found = run(frame)
     yield folder.absolute(), found, frame
     patch.undo()
