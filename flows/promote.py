@@ -5,25 +5,24 @@ Each step can be done twice, so that the same command completes one that was cut
 
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-from filelock import FileLock, Timeout
 
 from flows import approvals, commits, deploy, registry
 from flows.approver import Act, Approved, Question, allowed
 from flows.examine import Case, Grounds, current_champion, examine, makers, release_of, say_if_rejected_since
 from flows.git import asked
 from flows.infra import validate
+from flows.lock import hold
 from flows.record import Record, now, one_line
 from flows.settings import load
 from tasks.bundle import DEPLOYMENT, MANIFEST, load_release, release_id
-from tasks.core.errors import BusyError, RejectedError, SettingsError, TidegateError
+from tasks.core.errors import RejectedError, SettingsError, TidegateError
 from tasks.core.files import sha256
-from tasks.core.line import STATE, Line
+from tasks.core.line import Line
 
 log = logging.getLogger("tidegate")
 
@@ -138,16 +137,10 @@ def reject(name: str, wanted: str | None, by: str, why: str, key: str | None = N
     return f"Release {case.release} of {name} is declined by {approved.by}: {why}"
 
 
-@contextmanager
-def claim(name: str) -> Iterator[None]:
+def claim(name: str) -> AbstractContextManager[None]:
     """Hold the promotion of a line. Raises BusyError when somebody else does."""
-    path = STATE / "locks" / f"{name}.promote.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout:
-        raise BusyError(f"Another promotion or rollback of {name} is going on. Wait for its end, then again.") from None
+    busy = f"Another promotion or rollback of {name} is going on. Wait for its end, then again."
+    return hold(f"{name}.promote", busy)
 
 
 def _reason(why: str) -> str:

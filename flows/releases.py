@@ -41,6 +41,9 @@ def show(name: str) -> None:
     for column in HEAD:
         table.add_column(column, overflow="fold", no_wrap=column in ("release", "version"))
     stored = store.releases(name)
+    if not stored and not state.versions:
+        console.print(f"{name} has no release. `tidegate run {name}` makes one.", markup=False, highlight=False)
+        return
     for one in stored:
         table.add_row(*map(Text, _row(state, one.id, one.folder, one.created)))
     for release in state.versions:
