@@ -117,9 +117,9 @@ def _places(rows: int, wanted: int, seed: int) -> NDArray[np.int64]:
     """One place of each of `wanted` stretches of equal size; every place where there are no more than these."""
     if rows <= wanted:
         return np.arange(rows, dtype=np.int64)
-    edges = np.linspace(0, rows, wanted + 1)
-    drawn = edges[:-1] + np.random.default_rng(seed).random(wanted) * np.diff(edges)
-    return np.unique(drawn.astype(np.int64))
+    edges = np.arange(wanted + 1, dtype=np.int64) * rows // wanted
+    drawn = np.random.default_rng(seed).random(wanted) * np.diff(edges)
+    return edges[:-1] + drawn.astype(np.int64)
 
 
 def _count(current: Current, chunk: Chunk, ours: NDArray[np.bool_]) -> None:
