@@ -136,15 +136,20 @@ def resolve(line: str | None, kind: Kind, reason: str) -> Alert | None:
 def acknowledge(alert: str, by: str, why: str) -> Alert:
     """Note who looks after an open alert. Raises SettingsError where there is no such open alert."""
     with _alone():
-        found = next((one for one in open_alerts() if one.id == alert), None)
-        if found is None:
-            ids = ", ".join(one.id for one in open_alerts()) or "none"
-            raise SettingsError(f"There is no open alert {alert}. Open: {ids}.")
-        seen = found.model_copy(
-            update={"acknowledged": Acknowledged(by=one_line(by), why=one_line(why), time=stamp()), "updated": stamp()}
-        )
-        _write(seen)
-    return seen
+        found, time = require_open(alert), stamp()
+        seen = Acknowledged(by=one_line(by), why=one_line(why), time=time)
+        made = found.model_copy(update={"acknowledged": seen, "updated": time})
+        _write(made)
+    return made
+
+
+def require_open(alert: str) -> Alert:
+    """An open alert by its id. Raises SettingsError with those that there are where it is none of them."""
+    known = open_alerts()
+    found = next((one for one in known if one.id == alert), None)
+    if found is None:
+        raise SettingsError(f"There is no open alert {alert}. Open: {', '.join(one.id for one in known) or 'none'}.")
+    return found
 
 
 def alerts(line: str | None = None, last: int | None = None) -> list[Alert]:
