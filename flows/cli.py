@@ -361,6 +361,34 @@ def monitor(
     raise typer.Exit(say(monitor_line(line, window, rows)))
 
 
+@app.command()
+def alerts(
+    line: LineName = None,
+    past: Annotated[bool, typer.Option("--all", help="also those that are over, the newest first")] = False,
+    test: Annotated[bool, typer.Option("--test", help="send a message to every channel")] = False,
+) -> None:
+    """Show what is wrong now, who was told and who looks after it. Channels: TIDEGATE_ALERT_URLS, by apprise."""
+    from flows import alert_desk
+
+    if test:
+        typer.echo("\n".join(alert_desk.test()))
+    else:
+        alert_desk.show(line, past)
+
+
+@app.command()
+def acknowledge(
+    alert: Annotated[str, typer.Argument(help="the id of an open alert", show_default=False)],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who looks after it; proves it where there is a team.yaml")],
+    why: Annotated[str, typer.Option(metavar="TEXT", help="kept with the alert")],
+) -> None:
+    """Say that somebody looks after an alert; it stays open until it is over."""
+    from flows.alert_desk import acknowledge
+
+    seen = acknowledge(alert, by, why)
+    typer.echo(f"{seen.title}: {seen.acknowledged.by if seen.acknowledged else by} looks after it.")
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()
