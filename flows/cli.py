@@ -375,6 +375,18 @@ def acknowledge(
     typer.echo(f"{seen.title}: {seen.acknowledged.by if seen.acknowledged else by} looks after it.")
 
 
+@app.command()
+def cleanup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be deleted, and delete nothing")] = False,
+) -> None:
+    """Delete what grows and nobody needs: old rows, reports, releases, runs, caches. Never what is registered."""
+    from flows.tidy import tidy
+
+    found = tidy(dry_run)
+    typer.echo(str(found) or "Nothing to delete.")
+    raise typer.Exit(1 if found.failed else 0)
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

@@ -39,12 +39,23 @@ def show(line: str | None) -> None:
     console.print("lost: " + (", ".join(f"{count:,} {kind}" for kind, count in sorted(losses.items())) or "nothing"))
 
 
-def purge(line: str | None) -> int:
-    """Delete rows older than `serving.log.keep_days`; returns how many predictions that were."""
+def file() -> Path | None:
+    """The log's database where it is an SQLite file, there or not; None where it is elsewhere."""
+    from sqlalchemy.engine import make_url
+
+    from serving.log.settings import load_log
+
+    url = make_url(load_log().database())
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def purge(line: str | None, dry_run: bool = False) -> int:
+    """Delete rows older than `serving.log.keep_days`, or with `dry_run` count them; returns how many predictions."""
     from serving.log import retention
     from serving.log.database import connected
     from serving.log.settings import load_log
 
     settings = load_log()
     with connected(settings.database()) as engine:
-        return retention.purge(engine, settings.keep_days, line)
+        do = retention.old if dry_run else retention.purge
+        return do(engine, settings.keep_days, line)
