@@ -387,6 +387,32 @@ def cleanup(
     raise typer.Exit(1 if found.failed else 0)
 
 
+@app.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="a new .tar, .tar.gz or .tgz", show_default=False)],
+    cache: Annotated[bool, typer.Option("--cache", help="with DVC's cache, where there is no DVC remote")] = False,
+) -> None:
+    """Keep what git does not hold and nothing remakes: releases, log, observations, approvals, what serves."""
+    from flows.backup import backup
+
+    target = context.obj / file
+    made = backup(target, cache)
+    typer.echo(f"{target}: {made}")
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="what `tidegate backup` wrote", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="overwrite files that are here and differ")] = False,
+) -> None:
+    """Check a backup, then put its files in their places. Stop the service first; tags come with `git fetch --tags`."""
+    from flows.restore import restore
+
+    typer.echo(f"Restored: {restore(context.obj / file, force)}")
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

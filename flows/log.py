@@ -1,11 +1,15 @@
 """`tidegate log`: what the prediction log holds, what waits, what was lost; deleting what is old."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from tasks.core.settings import line_params, read_params
+
+if TYPE_CHECKING:
+    from serving.log.settings import LogSettings
 
 
 def show(line: str | None) -> None:
@@ -41,11 +45,16 @@ def show(line: str | None) -> None:
 
 def file() -> Path | None:
     """The log's database where it is an SQLite file, there or not; None where it is elsewhere."""
-    from sqlalchemy.engine import make_url
-
     from serving.log.settings import load_log
 
-    url = make_url(load_log().database())
+    return sqlite_file(load_log())
+
+
+def sqlite_file(settings: "LogSettings") -> Path | None:
+    """The same of a log's settings."""
+    from sqlalchemy.engine import make_url
+
+    url = make_url(settings.database())
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
