@@ -121,7 +121,7 @@ def _sources(cache: bool) -> Iterator[_Source]:
     if folder.local:
         yield from _walk("serving", Path(folder.root))  # a pointer before the releases, one of which it names
     if cache:
-        yield from _walk("cache", Path(Dag().repo.cache.local.path))
+        yield from _walk("cache", Path(Dag().repo.cache.local_cache_dir))
 
 
 def _walk(name: str, folder: Path) -> Iterator[_Source]:

@@ -356,10 +356,7 @@ def alerts(
     """Show what is wrong now, who was told and who looks after it. Channels: TIDEGATE_ALERT_URLS, by apprise."""
     from flows import alert_desk
 
-    if test:
-        typer.echo("\n".join(alert_desk.test()))
-    else:
-        alert_desk.show(line, past)
+    typer.echo("\n".join(alert_desk.test()) if test else alert_desk.show(line, past))
 
 
 @app.command()

@@ -22,6 +22,7 @@ from tasks.core.errors import BusyError, DataError, SettingsError, TidegateError
 from tasks.core.files import atomic, sha256
 from tasks.core.line import STATE
 from tasks.core.progress import progress
+from tasks.core.settings import PARAMS
 
 SHOWN = 5
 """Files that a message names."""
@@ -35,10 +36,12 @@ def restore(source: Path, force: bool = False) -> Manifest:
     is damaged, BusyError while a service writes to the log that would be replaced, SettingsError for what this clone's
     settings leave no place for, TidegateError where files are in the way.
     """
+    from serving.log.settings import load_log
+
     with hold(LOCK, BUSY), _unpacked(source) as folder:
         manifest = _checked(source, folder)
         places = _places(folder, manifest)
-        _require_free(manifest, places, force)
+        _require_free(manifest, places, Path(load_log(_params(folder)).spool), force)
         for name in sorted(places, key=_last):
             _put(folder / name, places[name], manifest.files[name])
     return manifest
@@ -66,7 +69,9 @@ def _unpack_all(source: Path, folder: Path) -> None:
                 _unpack(archive, entry, folder)
                 shown.update(entry.size)
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{source} is no backup, or it is damaged: {error}. Nothing was touched.") from None
+        raise DataError(
+            f"{source} is no backup, or it is damaged: {_first_line(error)}. Nothing was touched."
+        ) from None
 
 
 def _unpack(archive: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:
@@ -93,7 +98,7 @@ def _checked(source: Path, folder: Path) -> Manifest:
             f"{source} has no {MANIFEST}: it is no backup, or was cut short. Nothing was touched."
         ) from None
     except (ValueError, ValidationError) as error:
-        raise DataError(f"{source}: {MANIFEST} is broken: {str(error).splitlines()[0]}. Nothing was touched.") from None
+        raise DataError(f"{source}: {MANIFEST} is broken: {_first_line(error)}. Nothing was touched.") from None
     if manifest.schema_version > SCHEMA:
         raise DataError(f"{source} was made by a newer Tidegate (schema {manifest.schema_version}). Update this one.")
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
@@ -128,15 +133,14 @@ def _root(part: str, folder: Path) -> Path:
     from serving.log.settings import load_log
     from serving.settings import load_serving
 
-    given = folder / "project/params.yaml"
-    params = given if given.exists() else Path("params.yaml")
+    params = _params(folder)
     match part:
         case "project":
             return Path()
         case "state":
             return STATE
         case "cache":
-            return Path(Dag().repo.cache.local.path)
+            return Path(Dag().repo.cache.local_cache_dir)
         case "serving":
             serving = ServingFolder(load_serving(params).folder)
             if not serving.local:
@@ -151,9 +155,14 @@ def _root(part: str, folder: Path) -> Path:
             raise DataError(f"The backup holds a part {part!r} that this program does not know. Nothing was touched.")
 
 
-def _require_free(manifest: Manifest, places: dict[str, Path], force: bool) -> None:
+def _params(folder: Path) -> Path:
+    """The settings that will hold: those of the backup, or where it has none those that are here."""
+    given = folder / "project" / PARAMS
+    return given if given.exists() else PARAMS
+
+
+def _require_free(manifest: Manifest, places: dict[str, Path], spool: Path, force: bool) -> None:
     """Raise TidegateError where a file that differs is in the way, or a service uses the log."""
-    from serving.log.settings import load_log
     from serving.log.spool import held
 
     there = [name for name, place in places.items() if place.exists() and sha256(place) != manifest.files[name].sha256]
@@ -163,7 +172,7 @@ def _require_free(manifest: Manifest, places: dict[str, Path], force: bool) -> N
             f"{len(there)} file(s) are here and differ: {_some([str(places[name]) for name in there])}.{commit} "
             "Nothing was touched; --force overwrites them."
         )
-    if DATABASE in places and held(Path(load_log().spool)):
+    if DATABASE in places and held(spool):
         raise BusyError("A service writes to the prediction log. Stop it (`tidegate down`), then restore again.")
 
 
@@ -180,6 +189,10 @@ def _put(source: Path, place: Path, kept: Kept) -> None:
         leftover.unlink(missing_ok=True)  # of an SQLite file that was here: they belong to no other
     with atomic(place) as temporary:
         shutil.move(source, temporary)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(":")
 
 
 def _some(names: list[str]) -> str:
