@@ -1,8 +1,5 @@
 """`tidegate alerts` and `tidegate acknowledge`: what is wrong now, who was told, and who looks after it."""
 
-from rich.console import Console
-from rich.table import Table
-
 from flows import alerts, channels
 from flows.alert_settings import URLS
 from flows.alerts import Alert
@@ -15,24 +12,16 @@ LAST = 20
 """Alerts that `--all` shows."""
 
 
-def show(line: str | None, past: bool) -> None:
-    """Print the open alerts, the worst first, or with `past` the newest of all; of a line those of all lines as well.
+def show(line: str | None, past: bool) -> str:
+    """The open alerts in words, the worst first, or with `past` the newest of all; of a line those of all lines too.
 
     Raises SettingsError for a line that there is not.
     """
     if line is not None:
         line_params(read_params(), line)
     found = alerts.alerts(line, LAST) if past else alerts.open_alerts(line)
-    console = Console()
-    if not found:
-        console.print("No alert." if past else "No alert is open.")
-        return
-    table = Table(title="alerts" if past else "open alerts", title_justify="left")
-    for column in ("id", "line", "severity", "what", "since", "who was told", "looked after by"):
-        table.add_column(column, overflow="fold")
-    for alert in found:
-        table.add_row(*_row(alert))
-    console.print(table)
+    nothing = "No alert." if past else "No alert is open."
+    return "\n\n".join(map(_words, found)) or nothing
 
 
 def acknowledge(alert: str, by: str, why: str, key: str | None = None) -> Alert:
@@ -59,18 +48,19 @@ def test() -> list[str]:
     return [f"{name} took the message." for name in told]
 
 
-def _row(alert: Alert) -> list[str]:
-    until = f", until {_minutes(alert.resolved)}" if alert.resolved else ""
+def _words(alert: Alert) -> str:
+    """Its id, which `tidegate acknowledge` takes, and all that is known of it."""
     seen = alert.acknowledged
-    return [
-        alert.id,
-        alert.line or "all",
-        alert.severity,
-        f"{alert.title}: {alert.reason}" + (f" Over: {alert.why_resolved}" if alert.resolved else ""),
-        f"{_minutes(alert.opened)}{until}",
-        _told(alert),
-        f"{seen.by}: {seen.why}" if seen else "",
+    said = [
+        f"{alert.id}  {alert.severity}  {alert.line or 'all lines'}: {alert.title}",
+        alert.reason,
+        f"Since {_minutes(alert.opened)}; told to {_told(alert)}.",
     ]
+    if seen is not None:
+        said.append(f"{seen.by} looks after it since {_minutes(seen.time)}: {seen.why}")
+    if alert.resolved is not None:
+        said.append(f"Over since {_minutes(alert.resolved)}. {alert.why_resolved}")
+    return "\n  ".join(said)
 
 
 def _told(alert: Alert) -> str:
@@ -80,4 +70,4 @@ def _told(alert: Alert) -> str:
 
 
 def _minutes(time: str) -> str:
-    return time[:16].replace("T", " ")
+    return f"{time[:16].replace('T', ' ')} UTC"

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
@@ -170,15 +171,20 @@ def open_alerts(line: str | None = None) -> list[Alert]:
     return sorted((alert for alert in alerts(line) if alert.open), key=lambda alert: -RANKS[alert.severity])
 
 
+def path(alert: str) -> Path:
+    """The record of an alert."""
+    return FOLDER / f"{alert}.json"
+
+
 def read(alert: str) -> Alert | None:
     """An alert by its id; None where there is none, or its record is broken or a newer program's."""
-    path = FOLDER / f"{alert}.json"
+    file = path(alert)
     try:
-        found = Alert.model_validate(read_json(path))
+        found = Alert.model_validate(read_json(file))
     except FileNotFoundError:
         return None
     except (ValueError, ValidationError, OSError) as error:
-        log.warning("%s is left out, it is not readable: %s", path, str(error).splitlines()[0])
+        log.warning("%s is left out, it is not readable: %s", file, str(error).splitlines()[0])
         return None
     return found if found.schema_version <= SCHEMA else None
 
@@ -222,7 +228,7 @@ def _told_unkept(alert: Alert) -> Alert:
 
 
 def _write(alert: Alert) -> None:
-    write_json(FOLDER / f"{alert.id}.json", alert.model_dump(mode="json"))
+    write_json(path(alert.id), alert.model_dump(mode="json"))
 
 
 @contextmanager

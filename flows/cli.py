@@ -370,10 +370,7 @@ def alerts(
     """Show what is wrong now, who was told and who looks after it. Channels: TIDEGATE_ALERT_URLS, by apprise."""
     from flows import alert_desk
 
-    if test:
-        typer.echo("\n".join(alert_desk.test()))
-    else:
-        alert_desk.show(line, past)
+    typer.echo("\n".join(alert_desk.test()) if test else alert_desk.show(line, past))
 
 
 @app.command()
@@ -387,6 +384,44 @@ def acknowledge(
 
     seen = acknowledge(alert, by, why)
     typer.echo(f"{seen.title}: {seen.acknowledged.by if seen.acknowledged else by} looks after it.")
+
+
+@app.command()
+def cleanup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be deleted, and delete nothing")] = False,
+) -> None:
+    """Delete what grows and nobody needs: old rows, reports, releases, runs, caches. Never what is registered."""
+    from flows.tidy import tidy
+
+    found = tidy(dry_run)
+    typer.echo(str(found) or "Nothing to delete.")
+    raise typer.Exit(1 if found.failed else 0)
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="a new .tar, .tar.gz or .tgz", show_default=False)],
+    cache: Annotated[bool, typer.Option("--cache", help="with DVC's cache, where there is no DVC remote")] = False,
+) -> None:
+    """Keep what git does not hold and nothing remakes: releases, log, observations, approvals, what serves."""
+    from flows.backup import backup
+
+    target = context.obj / file
+    made = backup(target, cache)
+    typer.echo(f"{target}: {made}")
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="what `tidegate backup` wrote", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="overwrite files that are here and differ")] = False,
+) -> None:
+    """Check a backup, then put its files in their places. Stop the service first; tags come with `git fetch --tags`."""
+    from flows.restore import restore
+
+    typer.echo(f"Restored: {restore(context.obj / file, force)}")
 
 
 def main() -> None:

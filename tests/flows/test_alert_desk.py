@@ -18,20 +18,17 @@ def project(workdir, monkeypatch):
     """A folder with the line `sentiment`, and no channel."""
     (workdir / "params.yaml").write_text(yaml.safe_dump({"lines": {"sentiment": {}}}))
     monkeypatch.delenv(URLS, raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
     return workdir
 
 
-def test_the_table_shows_what_is_open_and_on_request_what_is_over(project, capsys):
-    alert_desk.show(None, past=False)
-    assert "No alert is open." in capsys.readouterr().out
+def test_what_is_open_is_shown_and_on_request_what_is_over(project):
+    assert alert_desk.show(None, past=False) == "No alert is open."
     alert = alerts.raise_alert(*DRIFT)
-    alert_desk.show("sentiment", past=False)
-    told = capsys.readouterr().out
-    assert alert.id in told and "It costs about 6 points." in told and "nobody" in told
+    told = alert_desk.show("sentiment", past=False)
+    assert told.startswith(f"{alert.id}  warning  sentiment: live traffic drifts\n  It costs about 6 points.")
+    assert "told to nobody." in told
     alerts.resolve("sentiment", "drift", "Two windows without.")
-    alert_desk.show(None, past=True)
-    assert "Over: Two windows without." in capsys.readouterr().out
+    assert "Two windows without." in alert_desk.show(None, past=True)
     with pytest.raises(SettingsError, match="no line 'other'"):
         alert_desk.show("other", past=False)
 
