@@ -347,6 +347,47 @@ def forget(
     typer.echo(erase(line, ids or [], row_ids or [], texts))
 
 
+@app.command()
+def up(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="server, worker, service, ops or watch; may be repeated")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="return when everything answers; it goes on running")
+    ] = False,
+) -> None:
+    """Start everything for this machine: Prefect's server and worker, service, ops page; until Ctrl-C.
+
+    Exit code 0 when `tidegate down` ended it, 130 on Ctrl-C. Where PREFECT_API_URL names a server, none is started.
+    """
+    from flows import up as everything
+
+    if detach:
+        from flows.ps import show
+
+        everything.up_detached(only or [])
+        raise typer.Exit(show())
+    for handler in logging.getLogger("tidegate").handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    raise typer.Exit(everything.up(only or []))
+
+
+@app.command()
+def down() -> None:
+    """End what `tidegate up` runs here; what is in flight is finished or taken back."""
+    from flows.up import down
+
+    typer.echo(down())
+
+
+@app.command()
+def ps() -> None:
+    """Show what `tidegate up` runs here, and whether it answers; exit 1 where something does not, or nothing runs."""
+    from flows.ps import show
+
+    raise typer.Exit(show())
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows import leftovers
+from flows.running import prefect_url
 from flows.server import HOME
 from tasks.core.errors import TidegateError
 from tasks.core.line import STATE
@@ -134,7 +135,7 @@ def _remote() -> Iterator[Finding]:
 
 
 def _prefect() -> Iterator[Finding]:
-    url = os.environ.get("PREFECT_API_URL")
+    url = os.environ.get("PREFECT_API_URL") or prefect_url()
     if url:
         import httpx
 
@@ -142,7 +143,8 @@ def _prefect() -> Iterator[Finding]:
             httpx.get(f"{url}/health", timeout=5).raise_for_status()
             yield Finding("Prefect", "ok", f"server at {url}")
         except httpx.HTTPError as error:
-            yield Finding("Prefect", "wrong", f"no answer from {url}: {error}", "start it, or unset PREFECT_API_URL")
+            mend = "start it, or unset PREFECT_API_URL; where `tidegate up` started it, `tidegate ps` says more"
+            yield Finding("Prefect", "wrong", f"no answer from {url}: {error}", mend)
         return
     database = HOME / "prefect.db"
     if not database.exists():
