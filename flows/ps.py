@@ -17,15 +17,15 @@ def show() -> int:
     if up is None:
         Console().print("Nothing runs here. `tidegate up` starts everything.")
         return 1
-    table = Table("what", "state", "pid", "since", "restarts", "address", "log")
+    table = Table("what", "state", "pid", "since", "restarts", "address")
     with ThreadPoolExecutor(max(1, len(up.programs))) as pool:
         states = list(pool.map(running.well, up.programs))
     for program, well in zip(up.programs, states, strict=True):
         table.add_row(
             program.name, "well" if well else UNWELL[program.state], str(program.pid or ""), _ago(program.since),
-            str(program.restarts), program.address or "", str(program.log),
+            str(program.restarts), program.address or "",
         )  # fmt: skip
-    Console().print(table)
+    Console().print(table, f"Logs: {running.LOGS}/")
     return 0 if all(states) else 1
 
 

@@ -105,6 +105,8 @@ def main() -> int:
         "PREFECT_UI_ENABLED": str(int(arguments.lasting)),
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": str(arguments.port),
+        # in memory, a restart would forget who holds a deployment's one slot, and cancel the run that is about to begin
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
     os.environ.pop("PREFECT_API_URL", None)  # its own, and it asks itself without a network
     import uvicorn

@@ -1,4 +1,4 @@
-"""`python -m flows.worker`: the worker of `tidegate up`. Prefect learns what prefect.yaml says, and what is due runs."""
+"""`python -m flows.worker`: the worker of `tidegate up`. Prefect learns what prefect.yaml says; what is due runs."""
 
 import argparse
 import asyncio
