@@ -348,6 +348,20 @@ def forget(
 
 
 @app.command()
+def monitor(
+    line: OneLine,
+    window: Annotated[
+        str | None, typer.Option(metavar="LENGTH", help="how far back, such as 12h or 1d; default: params")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="look at the last rows instead, whenever they came")] = None,
+) -> None:
+    """Look at a line's live traffic: drift, accuracy, a report, an alert. Exit 0: fine; 3: confirmed drift."""
+    from flows.observe import monitor_line, say
+
+    raise typer.Exit(say(monitor_line(line, window, rows)))
+
+
+@app.command()
 def up(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="server, worker, service, ops or watch; may be repeated")
