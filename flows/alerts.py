@@ -27,7 +27,7 @@ SCHEMA = 1
 WAIT = 30.0  # seconds for another process that writes an alert
 
 Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel"]
-Happening = Literal["raised", "updated", "resolved"]
+Happening = Literal["raised", "updated", "resolved", "test"]
 RANKS: dict[Severity, int] = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
 
 
@@ -47,7 +47,7 @@ class Delivery(_Record):
 
     what: Happening
     event: int
-    """Its place in `events`."""
+    """Its place in `events`; -1 for a test."""
     time: str
     channel: str
     """Its scheme and place in the list, without what is secret: `mailtos-1`."""
@@ -95,35 +95,35 @@ def raise_alert(
 ) -> Alert:
     """Raise an alert, or renew the open one of the same line and kind; it is told anew only when it became worse.
 
-    An acknowledgement holds until then as well. Never raises for what sending meets.
+    An acknowledgement holds until then as well. Never raises for what sending meets; where no record can be written,
+    for a full disk, it is sent all the same.
     """
     title, reason, time = one_line(title), one_line(reason), stamp()
     with _alone():
-        found = next((alert for alert in open_alerts(line) if alert.kind == kind and alert.line == line), None)
+        found = open_one(line, kind)
         if found is None:
             alert = Alert(
                 id=new_id(datetime.now(UTC)), line=line, kind=kind, severity=severity, title=title, reason=reason,
                 opened=time, updated=time, observation=observation, events=[Event(what="raised", time=time)],
             )  # fmt: skip
         else:
-            news: dict[str, Any] = {
-                "severity": severity,
-                "title": title,
-                "reason": reason,
-                "updated": time,
-                "observation": observation,
-            }
+            news: dict[str, Any] = {"severity": severity, "title": title, "reason": reason, "updated": time}
+            news["observation"] = observation or found.observation
             if RANKS[severity] > RANKS[found.severity]:
                 news |= {"events": [*found.events, Event(what="updated", time=time)], "acknowledged": None}
             alert = found.model_copy(update=news)
-        _write(alert)
+        try:
+            _write(alert)
+        except OSError as error:
+            log.error("The alert %r cannot be kept: %s", alert.title, error)
+            return _told_unkept(alert)
     return _told(alert)
 
 
 def resolve(line: str | None, kind: Kind, reason: str) -> Alert | None:
     """End the open alert of a line and kind; None where none is open."""
     with _alone():
-        found = next((alert for alert in open_alerts(line) if alert.kind == kind and alert.line == line), None)
+        found = open_one(line, kind)
         if found is None:
             return None
         time = stamp()
@@ -155,6 +155,11 @@ def alerts(line: str | None = None, last: int | None = None) -> list[Alert]:
     return wanted[:last]
 
 
+def open_one(line: str | None, kind: Kind) -> Alert | None:
+    """The open alert of a line and kind; None where none is open."""
+    return next((alert for alert in open_alerts(line) if alert.kind == kind and alert.line == line), None)
+
+
 def open_alerts(line: str | None = None) -> list[Alert]:
     """Those of `alerts` that still hold, the worst first."""
     return sorted((alert for alert in alerts(line) if alert.open), key=lambda alert: -RANKS[alert.severity])
@@ -181,12 +186,34 @@ def note(alert: str, deliveries: list[Delivery]) -> None:
             _write(found.model_copy(update={"deliveries": [*found.deliveries, *deliveries]}))
 
 
-def _told(alert: Alert) -> Alert:
-    """The alert after its channels were tried."""
+def deliver_pending(now: datetime | None = None) -> None:
+    """Send what waits: for the end of quiet hours, for a dead channel, for a channel at all. Never raises for those."""
     from flows.channels import deliver
 
-    deliver()
+    deliver(now)
+
+
+def watch_runs(now: datetime | None = None) -> None:
+    """Raise alerts for scheduled runs that failed or never came and for monitors that fell silent; resolve them again.
+
+    To be called by what does not depend on those runs: the monitors of other lines, and a timer of `tidegate up`.
+    """
+    from flows.watched import watch
+
+    watch(now or datetime.now(UTC))
+
+
+def _told(alert: Alert) -> Alert:
+    """The alert after its channels were tried."""
+    deliver_pending()
     return read(alert.id) or alert
+
+
+def _told_unkept(alert: Alert) -> Alert:
+    from flows.channels import tell_unkept
+
+    tell_unkept(alert)
+    return alert
 
 
 def _write(alert: Alert) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from flows.scheduled import TAG
 from tasks.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -59,9 +60,12 @@ def tidy(client: "SyncPrefectClient", deployments: Iterable[dict[str, Any]]) -> 
 
     Returns what was deleted, `deployment/slug` each.
     """
+    from prefect.client.schemas import filters
+
     known = {one["name"]: slugs(one) for one in deployments}
+    ours = filters.DeploymentFilter(tags=filters.DeploymentFilterTags(all_=[TAG]))
     gone = []
-    for deployment in client.read_deployments():
+    for deployment in client.read_deployments(deployment_filter=ours):
         for schedule in deployment.schedules:
             if deployment.name in known and schedule.slug not in known[deployment.name]:
                 client.delete_deployment_schedule(deployment.id, schedule.id)

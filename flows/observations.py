@@ -21,6 +21,14 @@ def new_id(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
+def time_of(name: str) -> datetime | None:
+    """When an id was made; None for a name that is no id."""
+    try:
+        return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def path(line: str, observation: str) -> Path:
     """The record of an observation."""
     return FOLDER / line / f"{observation}.json"
@@ -56,3 +64,9 @@ def latest(line: str) -> Observation | None:
     """The newest observation of a line; None where there is none."""
     found = history(line, 1)
     return found[-1] if found else None
+
+
+def last_time(line: str) -> datetime | None:
+    """When the newest observation of a line was made, readable or not; None where there is none."""
+    times = (time_of(file.stem) for file in (FOLDER / line).glob("*.json"))
+    return max(filter(None, times), default=None)
