@@ -9,7 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from tasks.core.errors import TidegateError, disk_full
+from tasks.core.line import STATE
 from tasks.core.quiet import silence
+
+UP = STATE / "up.json"
 
 app = typer.Typer(
     help="A production line for text models: real text in, a gated ONNX release out.",
@@ -35,9 +38,13 @@ OneLine = Annotated[str, typer.Argument(help="a line of params.yaml", show_defau
 
 @app.callback()
 def _project(context: typer.Context) -> None:
-    """Work in the project's folder, wherever below it the command was given."""
+    """Work in the project's folder, wherever below it the command was given, and with what `tidegate up` runs there."""
     here = context.obj = Path.cwd()
     os.chdir(next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here))
+    if UP.exists():
+        from flows.running import join
+
+        join()
 
 
 @app.command()

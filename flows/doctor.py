@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from flows import leftovers
-from flows.running import prefect_url
 from flows.server import HOME
 from tasks.core.errors import TidegateError
 from tasks.core.line import STATE
@@ -135,7 +134,7 @@ def _remote() -> Iterator[Finding]:
 
 
 def _prefect() -> Iterator[Finding]:
-    url = os.environ.get("PREFECT_API_URL") or prefect_url()
+    url = os.environ.get("PREFECT_API_URL")
     if url:
         import httpx
 

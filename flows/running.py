@@ -1,5 +1,6 @@
 """`.tidegate/up.json`: what `tidegate up` runs on this machine now."""
 
+import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,11 +83,14 @@ def found() -> Up | None:
     return up if alive else None
 
 
-def prefect_url() -> str | None:
-    """The API of the Prefect server that `tidegate up` runs here; None where there is none."""
+def join() -> None:
+    """Let this process use the Prefect server of `tidegate up`, where one runs here and PREFECT_API_URL names none."""
+    if "PREFECT_API_URL" in os.environ or not FILE.exists():
+        return
     up = found()
     server = up.program(SERVER) if up else None
-    return f"{server.address}/api" if server and server.address and server.state == "runs" else None
+    if server is not None and server.state == "runs":
+        os.environ["PREFECT_API_URL"] = f"{server.address}/api"
 
 
 def well(program: Running, seconds: float = 3.0) -> bool:

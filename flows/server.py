@@ -10,14 +10,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from flows.process import child
-from flows.running import prefect_url
 from serving.listener import open_listener
 from tasks.core.errors import TidegateError
 from tasks.core.line import STATE
 from tasks.core.quiet import silence
 from tasks.core.stage import end_with_parent
+
+if TYPE_CHECKING:
+    import socket
 
 STARTUP = 60.0  # seconds; 13 were seen with a fresh home on two busy cores
 STOP = 5  # seconds for open connections: workers hold theirs for ever
@@ -33,17 +36,10 @@ def settle() -> None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The URL of a Prefect API: of PREFECT_API_URL, else of `tidegate up`, else of a server started for this block."""
+    """The URL of a Prefect API: the one that PREFECT_API_URL names, else a server started for this block."""
     configured = os.environ.get("PREFECT_API_URL")
     if configured:
         yield configured
-        return
-    if running := prefect_url():
-        os.environ["PREFECT_API_URL"] = running
-        try:
-            yield running
-        finally:
-            del os.environ["PREFECT_API_URL"]
         return
     port = free_port()
     HOME.mkdir(parents=True, exist_ok=True)
@@ -101,18 +97,26 @@ def main() -> int:
     except TidegateError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return error.exit_code
+    return _serve(listener, arguments.lasting)
+
+
+def _serve(listener: "socket.socket", lasting: bool) -> int:
+    port = listener.getsockname()[1]
     os.environ |= {
-        "PREFECT_UI_ENABLED": str(int(arguments.lasting)),
+        # else any page in this machine's browser could give it orders
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
-        "PREFECT_SERVER_API_PORT": str(arguments.port),
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_UI_ENABLED": str(int(lasting)),
         # in memory, a restart would forget who holds a deployment's one slot, and cancel the run that is about to begin
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
     os.environ.pop("PREFECT_API_URL", None)  # its own, and it asks itself without a network
     import uvicorn
     from prefect.server.api.server import create_app
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    app = create_app(ephemeral=not arguments.lasting)
+    app = TrustedHostMiddleware(create_app(ephemeral=not lasting), ["127.0.0.1", "localhost"])
     serving = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP))
     serving.run(sockets=[listener])
     return 0 if serving.started else 1

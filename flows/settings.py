@@ -13,7 +13,7 @@ from tasks import behaviour
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import Line
-from tasks.core.settings import PARAMS, Settings, explain, line_params, parse, read_params
+from tasks.core.settings import PARAMS, Settings, explain, line_params, read_params
 from tasks.drift.settings import MonitorSettings
 from tasks.evaluate import EvaluateSettings
 from tasks.export import ExportSettings
@@ -100,11 +100,6 @@ def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
     if problems:
         raise SettingsError("params.yaml has errors:\n" + "\n".join(f"- {problem}" for problem in problems))
     return {name: settings[name] for name in lines or settings}
-
-
-def load_up() -> UpSettings:
-    """The block `up`; all defaults where there is none. Raises SettingsError that lists every error in it."""
-    return parse(UpSettings, read_params().get(UpSettings.block), UpSettings.block)
 
 
 def _top_level(params: dict[str, Any]) -> list[str]:

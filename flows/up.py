@@ -16,8 +16,8 @@ from flows.group import Group, Stop
 from flows.keeper import Program
 from flows.lock import hold
 from flows.server import free_port, settle
-from flows.settings import load, load_up
-from flows.up_settings import UpSettings
+from flows.settings import load
+from flows.up_settings import UpSettings, load_up
 from serving.settings import load_serving
 from tasks.core.errors import BusyError, SettingsError, TidegateError
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tasks.core.settings import Settings
+from tasks.core.settings import Settings, parse, read_params
 
 
 class UpSettings(Settings, block="up"):
@@ -14,3 +14,8 @@ class UpSettings(Settings, block="up"):
     ready_seconds: float = Field(180, gt=0, description="until everything answers; later than that is told")
     watch_minutes: float = Field(5, gt=0, description="between two looks at failed and missed runs")
     log_megabytes: float = Field(10, gt=0, description="of each program's log; three older ones are kept")
+
+
+def load_up() -> UpSettings:
+    """The block of params.yaml; all defaults where there is none. Raises SettingsError that lists every error in it."""
+    return parse(UpSettings, read_params().get(UpSettings.block), UpSettings.block)

@@ -19,7 +19,8 @@ def main() -> None:
     minutes = parser.parse_args().minutes
     settle()
     end_with_parent()
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(asctime)s %(levelname)s %(message)s")
+    log.setLevel(logging.INFO)
     while True:
         time.sleep(60 * minutes)  # first: what starts beside this needs a while
         look(datetime.now(UTC))
@@ -29,7 +30,7 @@ def look(now: datetime) -> None:
     """One look. A part of it that fails is said in the log, and the others go on."""
     from flows import alerts
 
-    for part in (_crash_dead_runs, lambda: alerts.watch_runs(now), lambda: alerts.deliver_pending(now)):
+    for part in (_crash_dead_runs, lambda: alerts.watch_runs(now)):
         try:
             part()
         except Exception as error:  # the server or a disk is away: this is what must not end
