@@ -77,10 +77,19 @@ def found() -> Up | None:
     """The `tidegate up` of this project that lives on this machine; None where none does, or it was killed."""
     try:
         up = Up.model_validate(read_json(FILE))
-        alive = up.host == socket.gethostname() and psutil.Process(up.pid).create_time() == up.started
-    except (FileNotFoundError, ValueError, ValidationError, psutil.NoSuchProcess):
+    except (FileNotFoundError, ValueError, ValidationError):
         return None
-    return up if alive else None
+    return up if lives(up) else None
+
+
+def lives(up: Up) -> bool:
+    """Whether its process does."""
+    try:
+        process = psutil.Process(up.pid)
+        ended = process.status() == psutil.STATUS_ZOMBIE  # its parent has not asked yet how it ended
+        return up.host == socket.gethostname() and process.create_time() == up.started and not ended
+    except psutil.NoSuchProcess:
+        return False
 
 
 def join() -> None:

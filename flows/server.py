@@ -103,8 +103,6 @@ def main() -> int:
 def _serve(listener: "socket.socket", lasting: bool) -> int:
     port = listener.getsockname()[1]
     os.environ |= {
-        # else any page in this machine's browser could give it orders
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_UI_ENABLED": str(int(lasting)),
@@ -114,9 +112,10 @@ def _serve(listener: "socket.socket", lasting: bool) -> int:
     os.environ.pop("PREFECT_API_URL", None)  # its own, and it asks itself without a network
     import uvicorn
     from prefect.server.api.server import create_app
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    app = TrustedHostMiddleware(create_app(ephemeral=not lasting), ["127.0.0.1", "localhost"])
+    from flows.origin import OwnPages
+
+    app = OwnPages(create_app(ephemeral=not lasting), port)
     serving = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=STOP))
     serving.run(sockets=[listener])
     return 0 if serving.started else 1

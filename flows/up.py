@@ -7,9 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-
-import psutil
 
 from flows import deployments, running
 from flows.group import Group, Stop
@@ -24,7 +23,7 @@ from tasks.core.errors import BusyError, SettingsError, TidegateError
 log = logging.getLogger("tidegate")
 
 LOCK = "up"
-POLL = 0.5  # seconds between looks at whether everything answers
+POLL = 0.2  # seconds between looks at whether it is up, or down
 DOWN_SECONDS = 90.0  # for everything to end itself, runs and requests in flight included
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 PROGRAMS = (running.SERVER, "worker", "service", "ops", "watch")
@@ -73,14 +72,14 @@ def down() -> str:
     now = running.found()
     if now is None:
         return "Nothing runs here."
-    process = psutil.Process(now.pid)
-    process.terminate()
-    try:
-        process.wait(DOWN_SECONDS)
-    except psutil.TimeoutExpired:
-        process.kill()  # its programs end with it
-        process.wait()
-        return f"It did not end within {DOWN_SECONDS:.0f} s and was killed, with all it ran."
+    with suppress(ProcessLookupError):
+        os.kill(now.pid, signal.SIGTERM)
+    deadline = time.monotonic() + DOWN_SECONDS
+    while running.lives(now):
+        if time.monotonic() > deadline:
+            os.kill(now.pid, signal.SIGKILL)  # its programs end with it
+            return f"It did not end within {DOWN_SECONDS:.0f} s and was killed, with all it ran."
+        time.sleep(POLL)
     return f"Ended: {', '.join(program.name for program in now.programs)}."
 
 
