@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
@@ -136,15 +137,20 @@ def resolve(line: str | None, kind: Kind, reason: str) -> Alert | None:
 def acknowledge(alert: str, by: str, why: str) -> Alert:
     """Note who looks after an open alert. Raises SettingsError where there is no such open alert."""
     with _alone():
-        found = next((one for one in open_alerts() if one.id == alert), None)
-        if found is None:
-            ids = ", ".join(one.id for one in open_alerts()) or "none"
-            raise SettingsError(f"There is no open alert {alert}. Open: {ids}.")
-        seen = found.model_copy(
-            update={"acknowledged": Acknowledged(by=one_line(by), why=one_line(why), time=stamp()), "updated": stamp()}
-        )
-        _write(seen)
-    return seen
+        found, time = require_open(alert), stamp()
+        seen = Acknowledged(by=one_line(by), why=one_line(why), time=time)
+        made = found.model_copy(update={"acknowledged": seen, "updated": time})
+        _write(made)
+    return made
+
+
+def require_open(alert: str) -> Alert:
+    """An open alert by its id. Raises SettingsError with those that there are where it is none of them."""
+    known = open_alerts()
+    found = next((one for one in known if one.id == alert), None)
+    if found is None:
+        raise SettingsError(f"There is no open alert {alert}. Open: {', '.join(one.id for one in known) or 'none'}.")
+    return found
 
 
 def alerts(line: str | None = None, last: int | None = None) -> list[Alert]:
@@ -165,15 +171,20 @@ def open_alerts(line: str | None = None) -> list[Alert]:
     return sorted((alert for alert in alerts(line) if alert.open), key=lambda alert: -RANKS[alert.severity])
 
 
+def path(alert: str) -> Path:
+    """The record of an alert."""
+    return FOLDER / f"{alert}.json"
+
+
 def read(alert: str) -> Alert | None:
     """An alert by its id; None where there is none, or its record is broken or a newer program's."""
-    path = FOLDER / f"{alert}.json"
+    file = path(alert)
     try:
-        found = Alert.model_validate(read_json(path))
+        found = Alert.model_validate(read_json(file))
     except FileNotFoundError:
         return None
     except (ValueError, ValidationError, OSError) as error:
-        log.warning("%s is left out, it is not readable: %s", path, str(error).splitlines()[0])
+        log.warning("%s is left out, it is not readable: %s", file, str(error).splitlines()[0])
         return None
     return found if found.schema_version <= SCHEMA else None
 
@@ -217,7 +228,7 @@ def _told_unkept(alert: Alert) -> Alert:
 
 
 def _write(alert: Alert) -> None:
-    write_json(FOLDER / f"{alert.id}.json", alert.model_dump(mode="json"))
+    write_json(path(alert.id), alert.model_dump(mode="json"))
 
 
 @contextmanager

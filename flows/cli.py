@@ -369,6 +369,69 @@ def monitor(
 
 
 @app.command()
+def alerts(
+    line: LineName = None,
+    past: Annotated[bool, typer.Option("--all", help="also those that are over, the newest first")] = False,
+    test: Annotated[bool, typer.Option("--test", help="send a message to every channel")] = False,
+) -> None:
+    """Show what is wrong now, who was told and who looks after it. Channels: TIDEGATE_ALERT_URLS, by apprise."""
+    from flows import alert_desk
+
+    typer.echo("\n".join(alert_desk.test()) if test else alert_desk.show(line, past))
+
+
+@app.command()
+def acknowledge(
+    alert: Annotated[str, typer.Argument(help="the id of an open alert", show_default=False)],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who looks after it; proves it where there is a team.yaml")],
+    why: Annotated[str, typer.Option(metavar="TEXT", help="kept with the alert")],
+) -> None:
+    """Say that somebody looks after an alert; it stays open until it is over."""
+    from flows.alert_desk import acknowledge
+
+    seen = acknowledge(alert, by, why)
+    typer.echo(f"{seen.title}: {seen.acknowledged.by if seen.acknowledged else by} looks after it.")
+
+
+@app.command()
+def cleanup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be deleted, and delete nothing")] = False,
+) -> None:
+    """Delete what grows and nobody needs: old rows, reports, releases, runs, caches. Never what is registered."""
+    from flows.tidy import tidy
+
+    found = tidy(dry_run)
+    typer.echo(str(found) or "Nothing to delete.")
+    raise typer.Exit(1 if found.failed else 0)
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="a new .tar, .tar.gz or .tgz", show_default=False)],
+    cache: Annotated[bool, typer.Option("--cache", help="with DVC's cache, where there is no DVC remote")] = False,
+) -> None:
+    """Keep what git does not hold and nothing remakes: releases, log, observations, approvals, what serves."""
+    from flows.backup import backup
+
+    target = context.obj / file
+    made = backup(target, cache)
+    typer.echo(f"{target}: {made}")
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="what `tidegate backup` wrote", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="overwrite files that are here and differ")] = False,
+) -> None:
+    """Check a backup, then put its files in their places. Stop the service first; tags come with `git fetch --tags`."""
+    from flows.restore import restore
+
+    typer.echo(f"Restored: {restore(context.obj / file, force)}")
+
+
+@app.command()
 def up(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="server, worker, service, ops or watch; may be repeated")

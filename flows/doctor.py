@@ -91,7 +91,7 @@ def _providers() -> Iterator[Finding]:
 def _disk() -> Iterator[Finding]:
     free = shutil.disk_usage(".").free
     state: Literal["ok", "wrong"] = "ok" if free >= LEAST_FREE else "wrong"
-    mend = "" if state == "ok" else "free some: `dvc gc --workspace` drops what no stage of this tree needs"
+    mend = "" if state == "ok" else "free some: `tidegate cleanup` drops what nobody needs"
     yield Finding("disk", state, f"{free / 2**30:.1f} GiB free", mend)
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from flows.alert_settings import AlertSettings
+from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
 from flows.up_settings import UpSettings
@@ -79,6 +80,7 @@ class Params(Settings):
     lines: dict[str, Any]
     serving: Any = None
     alerts: AlertSettings = AlertSettings()
+    housekeeping: HousekeepingSettings = HousekeepingSettings()
     up: UpSettings = UpSettings()
 
 
