@@ -9,7 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from tasks.core.errors import TidegateError, disk_full
+from tasks.core.line import STATE
 from tasks.core.quiet import silence
+
+UP = STATE / "up.json"
 
 app = typer.Typer(
     help="A production line for text models: real text in, a gated ONNX release out.",
@@ -35,9 +38,13 @@ OneLine = Annotated[str, typer.Argument(help="a line of params.yaml", show_defau
 
 @app.callback()
 def _project(context: typer.Context) -> None:
-    """Work in the project's folder, wherever below it the command was given."""
+    """Work in the project's folder, wherever below it the command was given, and with what `tidegate up` runs there."""
     here = context.obj = Path.cwd()
     os.chdir(next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here))
+    if UP.exists():
+        from flows.running import join
+
+        join()
 
 
 @app.command()
@@ -422,6 +429,47 @@ def restore(
     from flows.restore import restore
 
     typer.echo(f"Restored: {restore(context.obj / file, force)}")
+
+
+@app.command()
+def up(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="server, worker, service, ops or watch; may be repeated")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="return when everything answers; it goes on running")
+    ] = False,
+) -> None:
+    """Start everything for this machine: Prefect's server and worker, service, ops page; until Ctrl-C.
+
+    Exit code 0 when `tidegate down` ended it, 130 on Ctrl-C. Where PREFECT_API_URL names a server, none is started.
+    """
+    from flows import up as everything
+
+    if detach:
+        from flows.ps import show
+
+        everything.up_detached(only or [])
+        raise typer.Exit(show())
+    for handler in logging.getLogger("tidegate").handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    raise typer.Exit(everything.up(only or []))
+
+
+@app.command()
+def down() -> None:
+    """End what `tidegate up` runs here; what is in flight is finished or taken back."""
+    from flows.up import down
+
+    typer.echo(down())
+
+
+@app.command()
+def ps() -> None:
+    """Show what `tidegate up` runs here, and whether it answers; exit 1 where something does not, or nothing runs."""
+    from flows.ps import show
+
+    raise typer.Exit(show())
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from flows.alert_settings import AlertSettings
 from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
+from flows.up_settings import UpSettings
 from serving.settings import load_serving
 from tasks import behaviour
 from tasks.comparison import CompareSettings
@@ -80,6 +81,7 @@ class Params(Settings):
     serving: Any = None
     alerts: AlertSettings = AlertSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
+    up: UpSettings = UpSettings()
 
 
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
