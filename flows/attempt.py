@@ -16,8 +16,8 @@ from flows.git import git
 from flows.loop import Outcome
 from flows.server import server, settle
 from flows.settings import load
-from flows.world import VERSIONS
 from flows.worktree import branch
+from flows.world import VERSIONS
 from tasks.bundle import release_id
 from tasks.core.errors import RejectedError, StageError, TidegateError, disk_full
 from tasks.core.files import atomic
@@ -137,7 +137,7 @@ def _decide(case: Case, commit: str, on: str, why: str) -> tuple[Outcome, str]:
 
 
 def _promoted(case: Case, commit: str, on: str, why: str) -> str:
-    """Promote it, with its commit and tags pushed before it serves. Tags that nobody else has seen go with a failure."""
+    """Promote it; commit and tags are pushed before it serves. Tags that nobody has seen go where that fails."""
     name, before = case.line.name, publish.tags(case.line.name, commit)
     seen = False
 

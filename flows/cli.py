@@ -347,6 +347,25 @@ def forget(
     typer.echo(erase(line, ids or [], row_ids or [], texts))
 
 
+@app.command()
+def retrain(
+    line: OneLine,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="kept with the attempt")] = "asked for by hand",
+) -> None:
+    """Retrain a line now, in a worktree of its own; then propose or promote, as params.yaml says.
+
+    Cool-down, budget and stop of `lines.LINE.loop` are for attempts that drift starts.
+    """
+    from flows.server import settle
+
+    settle()
+    from flows.retrain import EXIT_CODES, retrain_line
+
+    done = retrain_line(line, why=why)
+    typer.echo(f"{done.outcome.replace('_', ' ')}: {done.reason}")
+    raise typer.Exit(EXIT_CODES.get(done.outcome, 0))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

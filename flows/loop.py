@@ -112,6 +112,11 @@ def refusal(line: str, now: datetime | None = None) -> str | None:
     return _refusal(line, state(line), settings, now or datetime.now(UTC))
 
 
+def stopped(line: str) -> bool:
+    """Whether so many attempts in a row were rejected that a person must look."""
+    return state(line).rejected >= load([line])[line].loop.stop_after
+
+
 def _refusal(line: str, loop: Loop, settings: LoopSettings, now: datetime) -> str | None:
     if loop.running is not None:
         return f"Attempt {loop.running.id} of {line} is running since {loop.running.started}."
@@ -154,10 +159,9 @@ def finish(line: str, attempt: Attempt, outcome: Outcome, reason: str, **more: s
     return done
 
 
-def recover(line: str) -> list[Attempt]:
-    """Record as failed the attempts whose process died; they are returned. Call it with the loop of the line held."""
-    dead = [one for one in attempts(line) if one.outcome == "running" and not alive(one.process)]
-    return [finish(line, one, "failed", "Its process was killed.") for one in dead]
+def dead(line: str) -> list[Attempt]:
+    """The attempts that nobody has ended and whose process is gone."""
+    return [one for one in attempts(line) if one.outcome == "running" and not alive(one.process)]
 
 
 def evidence(line: str, attempt: str) -> Path:

@@ -62,7 +62,7 @@ def push(branch: str, names: set[str]) -> None:
 
 
 def known_elsewhere(names: set[str]) -> set[str]:
-    """Those of these tags that the remote has; none where there is no remote. Raises TidegateError without an answer."""
+    """Those of these tags that the remote has; none without a remote. Raises TidegateError where it does not answer."""
     name = remote()
     if name is None or not names:
         return set()

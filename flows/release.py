@@ -33,9 +33,7 @@ EXIT_CODES = {name: error.exit_code for error, name in NAMES.items()}
 
 
 @flow(name="release", flow_run_name="release-{line}")
-def release(
-    line: str, until: str | None = None, force: list[str] | None = None, decide: bool = True
-) -> State[Any]:
+def release(line: str, until: str | None = None, force: list[str] | None = None, decide: bool = True) -> State[Any]:
     """Take a line from its sources to a release.
 
     `until` is the last stage to bring up to date; `force` names stages to run though nothing changed. With `decide` the

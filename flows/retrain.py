@@ -12,16 +12,15 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import ValidationError
 
-from flows import alerts, loop, publish, worktree
+from flows import alerts, loop, recovery, worktree
 from flows.attempt import RESULT, Result
-from flows.git import asked
 from flows.lock import hold
 from flows.loop import Attempt, RefusedError
 from flows.process import child
 from flows.release import failure
 from flows.settings import load
 from tasks import forgotten
-from tasks.core.errors import TidegateError
+from tasks.core.errors import RejectedError, TidegateError
 from tasks.core.line import Line
 
 log = logging.getLogger("tidegate")
@@ -29,6 +28,8 @@ log = logging.getLogger("tidegate")
 LOG = "log.txt"
 NAMES = {"promoted": "Promoted", "proposed": "Proposed", "nothing_new": "NothingNew"}
 """State names of runs that ended well."""
+EXIT_CODES = {"rejected": RejectedError.exit_code, "failed": TidegateError.exit_code}
+"""Of attempts that did not."""
 
 
 @flow(name="retrain", flow_run_name="retrain-{line}")
@@ -56,7 +57,7 @@ def retrain_line(line: str, observation: str | None = None, why: str = "") -> At
     """
     load([line])
     with hold(f"{line}.loop", f"Another retraining of {line} is going on. Wait for its end."):
-        recover(line)
+        recovery.recover(line)
         if observation is not None:
             _refuse(line, observation)
         attempt = loop.begin(line, observation, why)
@@ -65,27 +66,14 @@ def retrain_line(line: str, observation: str | None = None, why: str = "") -> At
         except BaseException as error:
             said = str(error) if isinstance(error, TidegateError) else f"It was cut short by {type(error).__name__}."
             done = loop.finish(line, attempt, "failed", said)
-            _tidy(line, done)
+            recovery.tidy(line, done)
             if not isinstance(error, TidegateError):
                 raise
         else:
             done = loop.finish(line, attempt, **found.model_dump())
-            _tidy(line, done)
+            recovery.tidy(line, done)
     _tell(line, done)
     return done
-
-
-def recover(line: str) -> list[Attempt]:
-    """Put in order what killed attempts left: worktree, branch, tags that nobody has seen. They count as failed.
-
-    Call it with the loop of the line held.
-    """
-    dead = loop.recover(line)
-    for one in dead:
-        worktree.remove(line)
-        _tidy(line, one)
-        log.warning("Attempt %s of %s was killed. What it left is removed.", one.id, line)
-    return dead
 
 
 def _refuse(line: str, observation: str) -> None:
@@ -119,7 +107,9 @@ def _run(line: str, attempt: Attempt, why: str) -> Result:
     try:
         return Result.model_validate_json((kept / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
-        raise TidegateError(f"The attempt ended with exit code {code} and no result. Its log is {kept / LOG}.") from None
+        raise TidegateError(
+            f"The attempt ended with exit code {code} and no result. Its log is {kept / LOG}."
+        ) from None
 
 
 def _heed(line: str, folder: Path) -> None:
@@ -127,19 +117,6 @@ def _heed(line: str, folder: Path) -> None:
     listed = forgotten.path(Line(line))
     if listed.exists():
         shutil.copyfile(listed, folder / listed)
-
-
-def _tidy(line: str, done: Attempt) -> None:
-    """Keep the branch of a release that serves or waits; of what came to nothing leave neither branch nor tags."""
-    branch = worktree.branch(line, done.id)
-    if done.outcome in ("promoted", "proposed") or asked("rev-parse", "--verify", "--quiet", branch) is None:
-        return
-    names = publish.tags(line, branch)
-    if done.commit is None and names:
-        names -= _settled(line, names)
-    publish.take_back(names)
-    if not publish.tags(line, branch):
-        worktree.drop_branch(line, done.id)
 
 
 def _tell(line: str, done: Attempt) -> None:
