@@ -47,6 +47,8 @@ class Attempt(BaseModel):
     observation: str | None = None
     """The drift that it answers; None where a person or a schedule started it."""
     why: str = ""
+    base: str = ""
+    """The commit that it started from."""
     commit: str | None = None
     """Records the release, on the attempt's branch; None where there is none."""
     release: str | None = None
@@ -140,12 +142,12 @@ def _refusal(line: str, loop: Loop, settings: LoopSettings, now: datetime) -> st
     return None
 
 
-def begin(line: str, observation: str | None, why: str) -> Attempt:
+def begin(line: str, observation: str | None, why: str, base: str) -> Attempt:
     """Record that an attempt starts. Call it with the loop of the line held."""
     now = datetime.now(UTC)
     attempt = Attempt(
         id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}", started=now.isoformat(timespec="seconds"),
-        observation=observation, why=one_line(why), process=tag(),
+        observation=observation, why=one_line(why), base=base, process=tag(),
     )  # fmt: skip
     _write(line, [*attempts(line), attempt])
     return attempt

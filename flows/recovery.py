@@ -4,7 +4,7 @@ import logging
 
 from flows import deploy, loop, promote, publish, worktree
 from flows.examine import current_champion, release_of
-from flows.git import asked, git
+from flows.git import asked
 from flows.loop import Attempt
 from flows.settings import load
 from tasks.core.line import Line
@@ -28,11 +28,8 @@ def recover(line: str) -> list[Attempt]:
 
 
 def tidy(line: str, done: Attempt) -> None:
-    """Drop the branch of an attempt that came to nothing; one that a tag stands on stays."""
-    branch = worktree.branch(line, done.id)
-    if done.outcome in ("promoted", "proposed") or asked("rev-parse", "--verify", "--quiet", branch) is None:
-        return
-    if not publish.tags(line, branch):
+    """Drop the branch of an attempt that came to nothing."""
+    if done.outcome not in ("promoted", "proposed"):
         worktree.drop_branch(line, done.id)
 
 
@@ -41,12 +38,10 @@ def _completed(name: str, killed: Attempt) -> str | None:
 
     Where others have seen its tags the promotion is completed, else the tags are taken back.
     """
-    branch = worktree.branch(name, killed.id)
-    if asked("rev-parse", "--verify", "--quiet", branch) is None:
-        return None
+    tip = (asked("rev-parse", "--verify", "--quiet", worktree.branch(name, killed.id)) or killed.base).strip()
     line = Line(name, load([name])[name].kind)
-    names, current = publish.tags(name, branch), current_champion(line)
-    if not names or current is None or current.commit != git("rev-parse", branch).strip():
+    names, current = publish.tags(name, tip), current_champion(line)
+    if tip == killed.base or not names or current is None or current.commit != tip:
         return None
     release = release_of(line, current)
     if not deploy.serves(line, current):

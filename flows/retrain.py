@@ -60,7 +60,7 @@ def retrain_line(line: str, observation: str | None = None, why: str = "") -> At
         recovery.recover(line)
         if observation is not None:
             _refuse(line, observation)
-        attempt = loop.begin(line, observation, why)
+        attempt = loop.begin(line, observation, why, worktree.head())
         try:
             found = _run(line, attempt, why or (f"drift, observation {observation}" if observation else "retraining"))
         except BaseException as error:
@@ -92,7 +92,7 @@ def _run(line: str, attempt: Attempt, why: str) -> Result:
     """The attempt in a process and a worktree of its own; its output goes to the log and to a file."""
     kept = loop.evidence(line, attempt.id).absolute()
     kept.mkdir(parents=True)
-    with worktree.worktree(line, attempt.id) as folder:
+    with worktree.worktree(line, attempt.id, attempt.base) as folder:
         _heed(line, folder)
         command = [sys.executable, "-m", "flows.attempt", line, attempt.id, "--why", why]
         with (

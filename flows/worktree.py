@@ -21,16 +21,14 @@ def branch(line: str, attempt: str) -> str:
 
 
 @contextmanager
-def worktree(line: str, attempt: str) -> Iterator[Path]:
-    """The project's folder in a worktree of HEAD, on a new branch; removed with the block, and the branch stays.
+def worktree(line: str, attempt: str, commit: str) -> Iterator[Path]:
+    """The project's folder in a worktree of `commit`, on a new branch; removed with the block, and the branch stays.
 
     It shares `.tidegate/`, DVC's cache and remotes with this one. Raises TidegateError where git refuses.
     """
     remove(line)
-    if asked("rev-parse", "--verify", "--quiet", "HEAD") is None:
-        raise TidegateError("There is no commit to start from. Commit the project first.")
     folder = (FOLDER / line).absolute()
-    git(*WITHOUT_HOOKS, "worktree", "add", "--quiet", "-b", branch(line, attempt), str(folder), "HEAD")
+    git(*WITHOUT_HOOKS, "worktree", "add", "--quiet", "-b", branch(line, attempt), str(folder), commit)
     try:
         project = folder / git("rev-parse", "--show-prefix").strip()
         (project / STATE).symlink_to(STATE.absolute(), target_is_directory=True)
@@ -50,8 +48,16 @@ def remove(line: str) -> bool:
     return there
 
 
+def head() -> str:
+    """The commit that a worktree starts from: the last one here. Raises TidegateError where there is none."""
+    found = asked("rev-parse", "--verify", "--quiet", "HEAD")
+    if found is None:
+        raise TidegateError("There is no commit to start from. Commit the project first.")
+    return found.strip()
+
+
 def drop_branch(line: str, attempt: str) -> None:
-    """Delete the branch of an attempt that came to nothing."""
+    """Delete the branch of an attempt that came to nothing. Tags keep what they stand on."""
     asked("branch", "--quiet", "-D", branch(line, attempt))
 
 
@@ -63,7 +69,7 @@ def _share_cache(folder: Path) -> None:
 
     try:
         with Repo() as repo:
-            ours, cache = Path(repo.dvc_dir), repo.cache.local.path
+            ours, cache = Path(repo.dvc_dir), repo.cache.local_cache_dir
         top = Path(git("rev-parse", "--show-toplevel").strip())
         known = Config(str(ours))
         with Config(str(folder / ours.relative_to(top))).edit("local") as local:
