@@ -24,20 +24,22 @@ class Candidates:
     """Natural logarithm of the weight in the draw."""
 
 
-def drawn(of: Candidates, most: int, balance: float | None) -> NDArray[np.int64]:
-    """Places of the rows to take, ascending: at most `most`, of a label at most `balance` times the rarest's.
+def drawn(of: Candidates, most: int, largest_share: float) -> NDArray[np.int64]:
+    """Places of the rows to take, ascending: at most `most`, of which no label has more than `largest_share`.
 
     A weighted draw without replacement (Efraimidis and Spirakis, 2006) whose chance comes from the text itself: rows
     that were drawn are drawn again while no newer ones outweigh them. With weights that halve with age, how two rows
-    stand to each other never changes.
+    stand to each other never changes. Where all rows have one label, which alone would teach to say it, none is taken.
     """
     places = _once(of)
     chance = np.array([_chance(of.content[place]) for place in places], np.float64)
-    order = places[np.argsort(np.log(-np.log(chance)) - of.log_weight[places], kind="stable")]
-    if balance is not None and len(order):
-        rarest = min(Counter(of.label[order]).values())
-        order = order[_nth(of.label[order]) < max(1, int(balance * rarest))]
-    return np.sort(order[:most])
+    order = places[np.argsort(np.log(-np.log(chance)) - of.log_weight[places], kind="stable")][:most]
+    if largest_share < 1 and len(order):
+        label, rows = Counter(of.label[order]).most_common(1)[0]
+        allowed = int(largest_share / (1 - largest_share) * (len(order) - rows) + 1e-9)
+        its = of.label[order] == label
+        order = order[~its | (np.cumsum(its) <= allowed)]
+    return np.sort(order)
 
 
 def _once(of: Candidates) -> NDArray[np.int64]:
@@ -46,16 +48,6 @@ def _once(of: Candidates) -> NDArray[np.int64]:
     for place in np.lexsort((of.ids, of.labelled)).tolist():
         latest[of.content[place]] = place
     return np.array(sorted(latest.values()), np.int64)
-
-
-def _nth(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """How many rows of the same label stand before each."""
-    met: Counter[Any] = Counter()
-    result = []
-    for label in labels:
-        result.append(met[label])
-        met[label] += 1
-    return np.array(result, np.int64)
 
 
 def _chance(content: bytes) -> float:

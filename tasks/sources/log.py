@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ DEFAULT = "sqlite:///.tidegate/predictions.db"
 ANSWERED = ("champion", "canary")
 COLUMNS: dict[Column, str] = {"id": "id", "text": "text", "label": "label", "created_at": "created_at"}
 CHUNK = 500  # rows whose texts are asked for at once: SQLite takes no more than a thousand ids
+DIGEST = re.compile("[0-9a-f]{64}")  # what stands for a text while serving.log.text is hmac
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,7 +41,7 @@ class LogSource(FeedSettings):
     """
 
     kind: Literal["log"] = "log"
-    columns: dict[Column, str] = Field(COLUMNS, description="the log has columns of its own: leave it out")  # type: ignore[assignment]
+    columns: dict[Column, str] = Field(COLUMNS, description="the log has columns of its own: leave it out")
     line: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="whose answers: usually the line's own name")
     days: float = Field(60, gt=0, description="labels that came earlier are left out")
     max_rows: int = Field(5_000, ge=1, le=200_000, description="rows of the last `days` at most")
@@ -47,8 +49,8 @@ class LogSource(FeedSettings):
     callers: dict[str, float] = Field(
         {}, description="weight in the draw by who asked, 1 for all others; rows of a caller with 0 are left out"
     )
-    balance: float | None = Field(
-        4, ge=1, description="rows of a label at most, as a multiple of the rarest's; null takes labels as they come"
+    largest_share: float = Field(
+        0.8, ge=0.5, le=1, description="of one label among the rows taken; 1 takes labels as they come"
     )
     min_new: int = Field(50, ge=1, description="while fewer labels have come since the last sync, none is taken")
     equal_rows_are_one: ClassVar[bool] = True
@@ -70,7 +72,7 @@ class LogSource(FeedSettings):
 
     def location(self) -> set[str]:
         """The policy says which rows are taken, not how one is read."""
-        policy = {"days", "max_rows", "half_life_days", "callers", "balance", "min_new"}
+        policy = {"days", "max_rows", "half_life_days", "callers", "largest_share", "min_new"}
         return super().location() | policy
 
     def address(self) -> str:
@@ -92,7 +94,7 @@ class LogSource(FeedSettings):
             if connection is None or self._new(connection, last) < self.min_new:
                 return
             end, found = self._candidates(connection)
-            chosen = drawn(found, self.max_rows, self.balance)
+            chosen = drawn(found, self.max_rows, self.largest_share)
             values = self._rows(connection, found.ids[chosen].tolist(), dict(zip(found.ids, found.label, strict=True)))
         if values["text"]:
             rows, types = table(values, self.address())
@@ -153,7 +155,7 @@ class LogSource(FeedSettings):
             wanted = answers.c.id.in_(sorted(ids[first : first + CHUNK]))
             query = sa.select(answers.c.id, answers.c.time, answers.c.text).where(wanted).order_by(answers.c.id)
             for row in connection.execute(query):
-                if row.text.strip():
+                if row.text.strip() and not DIGEST.fullmatch(row.text):
                     name = hashlib.blake2b(row.text.encode("utf-8", "replace"), digest_size=8).hexdigest()
                     when = EPOCH + timedelta(microseconds=row.time)
                     for column, value in zip(COLUMNS, (name, row.text, label[row.id], when), strict=True):
