@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks import feeds, inbox, packages
 from tasks.core.errors import SettingsError, SourceError
 from tasks.core.line import Line
-from tasks.sources import database, parse_sources
+from tasks.sources import database, parse_sources, sql
 from tasks.sync import news, sync
 from tasks.text import TextSettings
 
