@@ -77,6 +77,7 @@ def attempt(name: str, number: str, why: str) -> Result:
         outcome, reason = ended.outcome, str(ended)
     except RejectedError as error:
         outcome, reason = "rejected", str(error)
+        told["commit"] = None  # its branch goes: nobody can promote it
     except (TidegateError, OSError) as error:
         if isinstance(error, OSError) and disk_full(error) is None:
             raise

@@ -111,22 +111,23 @@ def refusal(line: str, now: datetime | None = None) -> str | None:
     settings = load([line])[line].loop
     if not settings.retrain:
         return f"params.yaml says lines.{line}.loop.retrain: false. `tidegate retrain {line} --why TEXT` starts one."
-    return _refusal(line, state(line), settings, now or datetime.now(UTC))
+    return stopped(line, settings) or _too_soon(line, state(line), settings, now or datetime.now(UTC))
 
 
-def stopped(line: str) -> bool:
-    """Whether so many attempts in a row were rejected that a person must look."""
-    return state(line).rejected >= load([line])[line].loop.stop_after
+def stopped(line: str, settings: LoopSettings) -> str | None:
+    """What to say where so many attempts in a row were rejected that a person must look; None where they may go on."""
+    rejected = state(line).rejected
+    if rejected < settings.stop_after:
+        return None
+    return (
+        f"The last {rejected} attempts of {line} were rejected: a person must look "
+        f"(loop.stop_after: {settings.stop_after}). `tidegate retrain {line} --why TEXT` begins the count anew."
+    )
 
 
-def _refusal(line: str, loop: Loop, settings: LoopSettings, now: datetime) -> str | None:
+def _too_soon(line: str, loop: Loop, settings: LoopSettings, now: datetime) -> str | None:
     if loop.running is not None:
         return f"Attempt {loop.running.id} of {line} is running since {loop.running.started}."
-    if loop.rejected >= settings.stop_after:
-        return (
-            f"The last {loop.rejected} attempts of {line} were rejected: a person must look "
-            f"(loop.stop_after: {settings.stop_after}). `tidegate retrain {line} --why TEXT` begins the count anew."
-        )
     ends = [datetime.fromisoformat(one.ended) for one in loop.attempts if one.ended]
     cool = max(ends, default=now) + timedelta(hours=settings.cool_down_hours)
     if ends and now < cool:

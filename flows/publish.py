@@ -5,7 +5,7 @@ import logging
 from flows.dag import Dag
 from flows.git import asked, git
 from tasks.core.errors import TidegateError
-from tasks.core.line import Line
+from tasks.core.line import STATE, Line
 
 log = logging.getLogger("tidegate")
 
@@ -25,7 +25,7 @@ def fetch() -> None:
     name = remote()
     if name is not None:
         try:
-            git("fetch", "--quiet", "--tags", name)
+            _there("fetch", "--quiet", "--tags", name)
         except TidegateError as error:
             log.warning("What others promoted is not known: %s", error)
 
@@ -56,7 +56,7 @@ def push(branch: str, names: set[str]) -> None:
         return
     refs = [f"refs/heads/{branch}", *(f"refs/tags/{tag}" for tag in sorted(names))]
     try:
-        git("push", "--quiet", "--atomic", "--no-verify", name, *(f"{ref}:{ref}" for ref in refs))
+        _there("push", "--quiet", "--atomic", "--no-verify", name, *(f"{ref}:{ref}" for ref in refs))
     except TidegateError as error:
         raise (PushRejectedError(str(error)) if "rejected]" in str(error) else error) from None
 
@@ -66,5 +66,10 @@ def known_elsewhere(names: set[str]) -> set[str]:
     name = remote()
     if name is None or not names:
         return set()
-    found = git("ls-remote", "--tags", name).splitlines()
+    found = _there("ls-remote", "--tags", name).splitlines()
     return names & {line.split("refs/tags/")[-1].removesuffix("^{}") for line in found}
+
+
+def _there(*arguments: str) -> str:
+    """Git in the project's own folder, whose remotes may have a path that is seen from there."""
+    return git("-C", str(STATE.resolve().parent), *arguments)

@@ -28,8 +28,8 @@ def recover(line: str) -> list[Attempt]:
 
 
 def tidy(line: str, done: Attempt) -> None:
-    """Drop the branch of an attempt that came to nothing."""
-    if done.outcome not in ("promoted", "proposed"):
+    """Drop the branch of an attempt that made no release, or one that must not serve."""
+    if done.commit is None:
         worktree.drop_branch(line, done.id)
 
 

@@ -16,6 +16,7 @@ from flows import alerts, loop, recovery, worktree
 from flows.attempt import RESULT, Result
 from flows.lock import hold
 from flows.loop import Attempt, RefusedError
+from flows.loop_settings import LoopSettings
 from flows.process import child
 from flows.release import failure
 from flows.settings import load
@@ -55,11 +56,11 @@ def retrain_line(line: str, observation: str | None = None, why: str = "") -> At
     forbids it. Without one a person or a schedule asks, for whom they do not. Raises BusyError where another attempt of
     the line is running. An attempt that fails is recorded and returned, not raised.
     """
-    load([line])
+    settings = load([line])[line].loop
     with hold(f"{line}.loop", f"Another retraining of {line} is going on. Wait for its end."):
         recovery.recover(line)
         if observation is not None:
-            _refuse(line, observation)
+            _refuse(line, observation, settings)
         attempt = loop.begin(line, observation, why, worktree.head())
         try:
             found = _run(line, attempt, why or (f"drift, observation {observation}" if observation else "retraining"))
@@ -72,18 +73,18 @@ def retrain_line(line: str, observation: str | None = None, why: str = "") -> At
         else:
             done = loop.finish(line, attempt, **found.model_dump())
             recovery.tidy(line, done)
-    _tell(line, done)
+    _tell(line, done, settings)
     return done
 
 
-def _refuse(line: str, observation: str) -> None:
+def _refuse(line: str, observation: str, settings: LoopSettings) -> None:
     """Raise RefusedError where drift may not start an attempt now; tell people where it is for them to go on."""
     answered = next((one for one in loop.attempts(line) if one.observation == observation), None)
     if answered is not None:
         raise RefusedError(f"Attempt {answered.id} of {line} answered observation {observation} already.")
     refused = loop.refusal(line)
     if refused is not None:
-        if loop.stopped(line):
+        if refused == loop.stopped(line, settings):
             alerts.raise_alert(line, "loop", "warning", f"Retraining of {line} has stopped", refused, observation)
         raise RefusedError(refused)
 
@@ -119,12 +120,13 @@ def _heed(line: str, folder: Path) -> None:
         shutil.copyfile(listed, folder / listed)
 
 
-def _tell(line: str, done: Attempt) -> None:
+def _tell(line: str, done: Attempt, settings: LoopSettings) -> None:
     """Raise or resolve the loop's alert."""
+    stopped = loop.stopped(line, settings)
     if done.outcome == "failed":
         alerts.raise_alert(line, "loop", "warning", f"Retraining of {line} failed", done.reason, done.observation)
-    elif done.outcome in ("promoted", "proposed"):
+    elif stopped is not None:
+        said = f"{stopped} The last: {done.reason}"
+        alerts.raise_alert(line, "loop", "warning", f"Retraining of {line} has stopped", said, done.observation)
+    else:
         alerts.resolve(line, "loop", done.reason)
-    elif loop.stopped(line):
-        title = f"Retraining of {line} has stopped"
-        alerts.raise_alert(line, "loop", "warning", title, loop.refusal(line) or done.reason, done.observation)
