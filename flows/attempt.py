@@ -131,8 +131,8 @@ def _decide(case: Case, commit: str, on: str, why: str) -> tuple[Outcome, str]:
     for _ in range(TRIES):
         try:
             return "promoted", _promoted(case, commit, on, why)
-        except publish.PushRejectedError as error:
-            log.info("Somebody promoted meanwhile; that is fetched, and it is decided again. %s", error)
+        except publish.PushRejectedError:
+            log.info("The push was rejected: somebody promoted meanwhile. That is fetched, and it is decided again.")
             publish.fetch()
     raise TidegateError(f"The push was rejected {TRIES} times. `tidegate promote {name} {release}` promotes it.")
 
