@@ -366,6 +366,21 @@ def retrain(
     raise typer.Exit(EXIT_CODES.get(done.outcome, 0))
 
 
+@app.command()
+def wanted(
+    context: typer.Context,
+    line: OneLine,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="csv or jsonl; default: .tidegate/wanted/LINE.csv")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="how many")] = 200,
+) -> None:
+    """Export the rows of live traffic whose labels would tell most, for people to label."""
+    from flows.wanted import export
+
+    typer.echo(export(line, context.obj / output if output else None, rows))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()
