@@ -472,6 +472,39 @@ def ps() -> None:
     raise typer.Exit(show())
 
 
+def retrain(
+    line: OneLine,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="kept with the attempt")] = "asked for by hand",
+) -> None:
+    """Retrain a line now, in a worktree of its own; then propose or promote, as params.yaml says.
+
+    Cool-down, budget and stop of `lines.LINE.loop` are for attempts that drift starts.
+    """
+    from flows.server import settle
+
+    settle()
+    from flows.retrain import EXIT_CODES, retrain_line
+
+    done = retrain_line(line, why=why)
+    typer.echo(f"{done.outcome.replace('_', ' ')}: {done.reason}")
+    raise typer.Exit(EXIT_CODES.get(done.outcome, 0))
+
+
+@app.command()
+def wanted(
+    context: typer.Context,
+    line: OneLine,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="csv or jsonl; default: .tidegate/wanted/LINE.csv")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="how many")] = 200,
+) -> None:
+    """Export the rows of live traffic whose labels would tell most, for people to label."""
+    from flows.wanted import export
+
+    typer.echo(export(line, context.obj / output if output else None, rows))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

@@ -47,6 +47,8 @@ class Attempt(BaseModel):
     observation: str | None = None
     """The drift that it answers; None where a person or a schedule started it."""
     why: str = ""
+    base: str = ""
+    """The commit that it started from."""
     commit: str | None = None
     """Records the release, on the attempt's branch; None where there is none."""
     release: str | None = None
@@ -109,17 +111,23 @@ def refusal(line: str, now: datetime | None = None) -> str | None:
     settings = load([line])[line].loop
     if not settings.retrain:
         return f"params.yaml says lines.{line}.loop.retrain: false. `tidegate retrain {line} --why TEXT` starts one."
-    return _refusal(line, state(line), settings, now or datetime.now(UTC))
+    return stopped(line, settings) or _too_soon(line, state(line), settings, now or datetime.now(UTC))
 
 
-def _refusal(line: str, loop: Loop, settings: LoopSettings, now: datetime) -> str | None:
+def stopped(line: str, settings: LoopSettings) -> str | None:
+    """What to say where so many attempts in a row were rejected that a person must look; None where they may go on."""
+    rejected = state(line).rejected
+    if rejected < settings.stop_after:
+        return None
+    return (
+        f"The last {rejected} attempts of {line} were rejected: a person must look "
+        f"(loop.stop_after: {settings.stop_after}). `tidegate retrain {line} --why TEXT` begins the count anew."
+    )
+
+
+def _too_soon(line: str, loop: Loop, settings: LoopSettings, now: datetime) -> str | None:
     if loop.running is not None:
         return f"Attempt {loop.running.id} of {line} is running since {loop.running.started}."
-    if loop.rejected >= settings.stop_after:
-        return (
-            f"The last {loop.rejected} attempts of {line} were rejected: a person must look "
-            f"(loop.stop_after: {settings.stop_after}). `tidegate retrain {line} --why TEXT` begins the count anew."
-        )
     ends = [datetime.fromisoformat(one.ended) for one in loop.attempts if one.ended]
     cool = max(ends, default=now) + timedelta(hours=settings.cool_down_hours)
     if ends and now < cool:
@@ -135,12 +143,12 @@ def _refusal(line: str, loop: Loop, settings: LoopSettings, now: datetime) -> st
     return None
 
 
-def begin(line: str, observation: str | None, why: str) -> Attempt:
+def begin(line: str, observation: str | None, why: str, base: str) -> Attempt:
     """Record that an attempt starts. Call it with the loop of the line held."""
     now = datetime.now(UTC)
     attempt = Attempt(
         id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}", started=now.isoformat(timespec="seconds"),
-        observation=observation, why=one_line(why), process=tag(),
+        observation=observation, why=one_line(why), base=base, process=tag(),
     )  # fmt: skip
     _write(line, [*attempts(line), attempt])
     return attempt
@@ -154,10 +162,9 @@ def finish(line: str, attempt: Attempt, outcome: Outcome, reason: str, **more: s
     return done
 
 
-def recover(line: str) -> list[Attempt]:
-    """Record as failed the attempts whose process died; they are returned. Call it with the loop of the line held."""
-    dead = [one for one in attempts(line) if one.outcome == "running" and not alive(one.process)]
-    return [finish(line, one, "failed", "Its process was killed.") for one in dead]
+def dead(line: str) -> list[Attempt]:
+    """The attempts that nobody has ended and whose process is gone."""
+    return [one for one in attempts(line) if one.outcome == "running" and not alive(one.process)]
 
 
 def evidence(line: str, attempt: str) -> Path:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from tasks.core.errors import RejectedError, SettingsError, StageError, TidegateError
@@ -22,7 +23,9 @@ class RunCancelled(Exception):
 
 
 @contextmanager
-def child(command: list[str], *, stdout: int | None = None, merged: bool = False) -> Iterator["subprocess.Popen[str]"]:
+def child(
+    command: list[str], *, stdout: int | None = None, merged: bool = False, cwd: Path | None = None
+) -> Iterator["subprocess.Popen[str]"]:
     """A child process in a session of its own that lives no longer than this block, nor than this process.
 
     Its errors go where this process's do when that is a terminal, else, or when `merged`, where its output goes.
@@ -34,6 +37,7 @@ def child(command: list[str], *, stdout: int | None = None, merged: bool = False
     try:
         process = subprocess.Popen(
             command,
+            cwd=cwd,
             env={**os.environ, PARENT_PIPE: str(reading)},
             pass_fds=[reading],
             start_new_session=True,
