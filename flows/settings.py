@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 from flows.alert_settings import AlertSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
+from flows.ops_settings import OpsSettings
 from serving.settings import load_serving
 from tasks import behaviour
 from tasks.comparison import CompareSettings
@@ -78,6 +79,7 @@ class Params(Settings):
     lines: dict[str, Any]
     serving: Any = None
     alerts: AlertSettings = AlertSettings()
+    ops: OpsSettings = OpsSettings()
 
 
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
