@@ -505,6 +505,16 @@ def wanted(
     typer.echo(export(line, context.obj / output if output else None, rows))
 
 
+def ops(
+    host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
+) -> None:
+    """Serve the page that shows whether each model still works, until SIGTERM or Ctrl-C. Settings: block `ops`."""
+    from flows.ops.__main__ import serve
+
+    raise typer.Exit(serve(host, port))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

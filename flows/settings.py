@@ -8,6 +8,7 @@ from flows.alert_settings import AlertSettings
 from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
+from flows.ops_settings import OpsSettings
 from flows.up_settings import UpSettings
 from serving.settings import load_serving
 from tasks import behaviour
@@ -82,6 +83,7 @@ class Params(Settings):
     alerts: AlertSettings = AlertSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     up: UpSettings = UpSettings()
+    ops: OpsSettings = OpsSettings()
 
 
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
