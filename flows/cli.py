@@ -472,6 +472,7 @@ def ps() -> None:
     raise typer.Exit(show())
 
 
+@app.command()
 def retrain(
     line: OneLine,
     why: Annotated[str, typer.Option(metavar="TEXT", help="kept with the attempt")] = "asked for by hand",
@@ -505,6 +506,7 @@ def wanted(
     typer.echo(export(line, context.obj / output if output else None, rows))
 
 
+@app.command()
 def ops(
     host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
     port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
