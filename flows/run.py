@@ -1,17 +1,16 @@
 """`tidegate run`: ask DVC what is to be done, and start Prefect only when something is."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-
-from filelock import FileLock, Timeout
+from contextlib import ExitStack
 
 from flows import leftovers, store, world
 from flows.dag import Dag, stage_name
+from flows.lock import hold
+from flows.scheduled import TAG
 from flows.server import server, settle
 from flows.settings import LineSettings, load
-from tasks.core.errors import BusyError, RejectedError
-from tasks.core.line import STATE, Line
+from tasks.core.errors import RejectedError
+from tasks.core.line import Line
 from tasks.verdict import require
 
 log = logging.getLogger("tidegate")
@@ -27,7 +26,7 @@ def run_lines(lines: list[str] | None, until: str | None, force: list[str]) -> i
     with ExitStack() as stack:
         url = None
         for name, settings in all_settings.items():
-            with _claim(name):
+            with hold(name, f"Another run of {name} is going on. Wait for it to end, then run again."):
                 world.refresh_versions()
                 found = None if force else idle(Line(name, settings.kind), settings, dag, until)
                 if found is not None:
@@ -77,22 +76,10 @@ def _run(name: str, until: str | None, force: list[str]) -> int:
     from flows.release import EXIT_CODES, release
 
     try:
-        with tags(leftovers.tag()):
+        with tags(TAG, leftovers.tag()):
             state = release(name, until, force, return_state=True)
     except KeyboardInterrupt:
         log.error("Interrupted. Nothing half-done was recorded; run the same command to go on.")
         return INTERRUPTED
     (log.info if state.is_completed() else log.error)("%s: %s", name, state.message)
     return 0 if state.is_completed() else EXIT_CODES.get(state.name or "", 1)
-
-
-@contextmanager
-def _claim(name: str) -> Iterator[None]:
-    """Hold a line for this run. Raises BusyError when another `tidegate run` has it."""
-    path = STATE / "locks" / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout:
-        raise BusyError(f"Another run of {name} is going on. Wait for it to end, then run again.") from None
