@@ -74,6 +74,13 @@ class LineSettings(Sources):
     loop: LoopSettings = LoopSettings()
     keep_releases: int = Field(10, ge=1, description="unregistered releases that the release store keeps")
 
+    @model_validator(mode="after")
+    def _judges_its_own(self) -> "LineSettings":
+        names = [source.name for source in self.sources]
+        if unknown := [name for name in self.quality_gate.sources or () if name not in names]:
+            raise ValueError(f"quality_gate.sources names {', '.join(unknown)}; sources are {', '.join(names)}")
+        return self
+
 
 class Params(Settings):
     """The top level of params.yaml; what is below is validated where it is used."""
