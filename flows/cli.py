@@ -517,6 +517,27 @@ def ops(
     raise typer.Exit(serve(host, port))
 
 
+@app.command()
+def demo(
+    line: Annotated[str, typer.Argument(help="a line of params.yaml")] = "sentiment",
+    reduced: Annotated[
+        bool, typer.Option("--reduced", help="fewer rows and one epoch: a check that all works")
+    ] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="do not leave it running when it is over")] = False,
+    end: Annotated[bool, typer.Option("--end", help="end what an earlier one left running, and play nothing")] = False,
+) -> None:
+    """Play the whole loop on real texts, in a project of its own: drift, alarm, retraining, promotion, recovery.
+
+    Exit code 0 only if all of it happened, else 1. It then stays up to be looked at.
+    """
+    from flows.demo import play
+
+    if end:
+        play.stop(line)
+        raise typer.Exit
+    raise typer.Exit(play.play(line, reduced, stop))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

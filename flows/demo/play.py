@@ -246,15 +246,14 @@ def stop(name: str) -> None:
     World(Line(name)).down()
 
 
-def _settings(size: Size) -> dict[str, Any]:
-    """What is other than in the real project: the loop may act at once, by itself, and learns from the log."""
+def _settings(size: Size) -> dict[str, dict[str, Any]]:
+    """What is other than in the real project: the loop may act at once, and by itself."""
     epochs = {} if size.epochs is None else {"train": {"epochs": size.epochs}}
     return {
         **epochs,
         "monitor": {"min_rows": 100},
         "loop": {"retrain": True, "cool_down_hours": 0, "per_week": 10},
         "promote": {"automatic": True, "approval": "none"},
-        "sources": [{"name": "live", "kind": "log"}],
     }
 
 

@@ -9,17 +9,19 @@ from typing import Any
 
 import httpx
 import yaml
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_fixed
 
-from flows import store
+from flows import loop, observations, running, store
 from flows.git import git
-from flows.loop import Attempt
-from flows.observations import Observation
+from flows.loop import Attempt, Loop
+from flows.running import Up
 from serving.log.settings import KEY, URL
 from tasks.bundle import release_id
 from tasks.core.errors import TidegateError
 from tasks.core.files import read_json, write_text
 from tasks.core.line import STATE, Line
 from tasks.core.settings import PARAMS, read_params
+from tasks.drift.result import Observation
 from tasks.team import TEAM
 
 FOLDER = STATE / "demo" / "project"
@@ -30,6 +32,10 @@ SHARED = ("models", "downloads")
 """What any project may read: pinned by sha256."""
 
 
+PORTS = {"port": 0}
+"""Any that is free: the real project may run beside."""
+
+
 class World:
     """The demonstration's project and its commands."""
 
@@ -38,7 +44,7 @@ class World:
         self.environment = {key: value for key, value in os.environ.items() if key not in SECRET}
         self.addresses: dict[str, str] = {}
 
-    def make(self, settings: dict[str, Any]) -> str:
+    def make(self, settings: dict[str, dict[str, Any]]) -> str:
         """Make the project anew, with other settings for the line; returns the id of the release it begins with.
 
         Raises TidegateError where this project has no finished release, or its record was not made here.
@@ -49,9 +55,8 @@ class World:
                 f"The newest release of {self.line.name} is not what this working tree holds. "
                 f"`tidegate run {self.line.name}` first."
             )
-        if self.folder.exists():
-            self.down()
-            shutil.rmtree(self.folder)
+        self.down()
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         git("clone", "--quiet", "--no-tags", ".", str(self.folder))
         for name in ("dvc.lock", str(PARAMS), self.line.inbox.with_name("inbox.dvc")):
@@ -72,16 +77,18 @@ class World:
             if (STATE / name).exists():
                 (self.folder / STATE / name).symlink_to((STATE / name).absolute())
 
-    def _set(self, settings: dict[str, Any]) -> None:
+    def _set(self, settings: dict[str, dict[str, Any]]) -> None:
         """Record the release as it was made, then the demonstration's own settings."""
         self._do(["git", "config", "user.name", WHO])
         self._do(["git", "config", "user.email", "demo@localhost"])
         self._commit("As this project stands")
         params = read_params()
         block = params["lines"][self.line.name]
-        blocks = {name: {**block.get(name, {}), **given} for name, given in settings.items() if isinstance(given, dict)}
-        sources = {"sources": block["sources"] + settings["sources"]}
-        params["lines"] = {self.line.name: {**block, **blocks, **sources}}
+        own = {name: {**block.get(name, {}), **given} for name, given in settings.items()}
+        params["lines"] = {self.line.name: {**block, **own}}
+        params["serving"] = {**(params.get("serving") or {}), **PORTS}
+        params["ops"] = {**(params.get("ops") or {}), **PORTS}
+        params["up"] = {**(params.get("up") or {}), "prefect_port": 0}
         write_text(self.folder / PARAMS, yaml.safe_dump(params, sort_keys=False, allow_unicode=True))
         self._commit("Settings of the demonstration")
         self._do(["git", "remote", "remove", "origin"])  # nothing of it is pushed
@@ -95,28 +102,34 @@ class World:
 
     def up(self) -> None:
         """Start everything, and leave it running when this process ends."""
-        self.tidegate("up", "--detach", "--ports", "free")
-        self.addresses = {name: one["address"] for name, one in read_json(self.folder / STATE / "up.json")["parts"].items()
-                          if one.get("address")}  # fmt: skip
+        self.tidegate("up", "--detach")
+        found = Up.model_validate(read_json(self.folder / running.FILE))
+        self.addresses = {one.name: one.address for one in found.programs if one.address}
 
     def down(self) -> None:
         """Stop everything that runs in the project."""
-        self.tidegate("down")
+        if self.folder.exists():
+            self.tidegate("down")
 
     def observe(self, rows: int) -> Observation:
         """Have the monitor look at the last rows."""
-        self.tidegate("monitor", self.line.name, "--rows", str(rows), allowed=(0, 3))
-        newest = max((self.folder / STATE / "monitor" / self.line.name).glob("*.json"))
+        for attempt in Retrying(retry=retry_if_exception_message(match="(?s).*Another look"), reraise=True,
+                                stop=stop_after_delay(120), wait=wait_fixed(2)):  # fmt: skip
+            with attempt:  # the hourly one may be at it
+                self.tidegate("monitor", self.line.name, "--rows", str(rows), allowed=(0, 3))
+        newest = max((self.folder / observations.FOLDER / self.line.name).glob("*.json"))
         return Observation.model_validate(read_json(newest))
 
     def attempts(self) -> list[Attempt]:
         """What the loop has tried so far, oldest first."""
-        path = self.folder / STATE / "loop" / f"{self.line.name}.json"
-        return [Attempt.model_validate(one) for one in read_json(path)["attempts"]] if path.exists() else []
+        path = self.folder / loop.FOLDER / f"{self.line.name}.json"
+        return Loop.model_validate(read_json(path)).attempts if path.exists() else []
 
     def client(self) -> httpx.Client:
         """A caller of the service."""
-        return httpx.Client(base_url=f"{self.addresses['service']}/v1/lines/{self.line.name}", timeout=60, trust_env=False)
+        return httpx.Client(
+            base_url=f"{self.addresses['service']}/v1/lines/{self.line.name}", timeout=60, trust_env=False
+        )
 
     def _do(self, command: list[str], allowed: tuple[int, ...] = (0,)) -> str:
         done = subprocess.run(
@@ -127,4 +140,3 @@ class World:
             said = (done.stderr or done.stdout).strip()
             raise TidegateError(f"`{' '.join(command[2:])}` in {self.folder} ended with {done.returncode}: {said}")
         return done.stdout
-
