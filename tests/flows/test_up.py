@@ -195,4 +195,4 @@ def test_schedules_and_events_start_runs_that_no_kill_leaves_unclear(project):
         assert process.wait(120) == 130
         assert gone(everything)
     assert states("retrain") == ["Crashed", "Cancelled"]
-    assert set(states("monitor")) <= {"Completed", "Cancelled"}
+    assert set(states("monitor")) <= {"Completed", "Crashed", "Cancelled"}  # one may have run at the kill, or the end
