@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, fisher_exact
 
@@ -55,6 +55,7 @@ def test_fewer_right_is_fishers_one_sided_test():
     assert 0.04 < found.detectable < 0.15
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=2), st.lists(st.integers(0, 50), min_size=2, max_size=2))
 def test_fewer_right_stands_any_counts(reference, current):
     if sum(reference) and sum(current):
@@ -63,6 +64,7 @@ def test_fewer_right_stands_any_counts(reference, current):
         assert 0 <= found.detectable <= 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_is_between_p_and_bonferroni_and_keeps_the_order(p):
     adjusted = holm(p)

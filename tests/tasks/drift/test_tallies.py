@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from windows import SHOP, joined, window
@@ -12,6 +12,7 @@ from tasks.drift.tallies import OTHER, Categories, Numbers, Tallies, confidence,
 NUMBERS = arrays(np.float64, st.integers(0, 60), elements=st.floats(allow_nan=True, allow_infinity=True, width=32))
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS)
 def test_every_number_is_counted_once(reference, current):
     column = Numbers.of(reference)
@@ -21,6 +22,7 @@ def test_every_number_is_counted_once(reference, current):
     assert counts[-1] == np.isnan(current).sum()
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "", OTHER])), st.lists(st.text(max_size=2)))
 def test_every_category_is_counted_once_and_unknown_ones_together(reference, current):
     column = Categories.of(reference)
@@ -30,6 +32,7 @@ def test_every_category_is_counted_once_and_unknown_ones_together(reference, cur
     assert counts[-1] == sum(name not in set(reference) - {OTHER} for name in current)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 90), max_size=5))
 def test_chunks_and_merged_parts_count_like_the_whole(cuts):
     reference, current = window(80), window(90, 1, SHOP, labels=40)
