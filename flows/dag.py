@@ -115,6 +115,14 @@ class Dag:
                 self.repo.gc(**named, workspace=True)
         return len(unused), size
 
+    def push(self, line: str, *pins: Path) -> bool:
+        """Bring what a line's stages made, and what `.dvc` files pin, to the default remote; whether there is one."""
+        if self.repo.config["core"].get("remote") is None:
+            return False
+        with _plain_errors():
+            self.repo.push([*(stage.addressing for stage in self.stages(line)), *map(str, pins)])
+        return True
+
     def matches(self, pin: Path) -> bool:
         """Whether the folder beside a `.dvc` file is what the file pins."""
         with _plain_errors(), self.repo.lock:

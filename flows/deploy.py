@@ -57,3 +57,12 @@ def point(case: Case, version: str, variant: str, by: str) -> None:
         allow_cpu=settings.allow_cpu, by=by, time=now(),
     )  # fmt: skip
     serving_folder().point(pointer)
+
+
+def points_to(case: Case) -> bool:
+    """Whether the serving folder names a release as its line's."""
+    try:
+        pointer = serving_folder().pointer(case.line.name)
+    except StageError:  # broken: it names nothing
+        return False
+    return pointer is not None and pointer.release == case.release

@@ -142,7 +142,8 @@ def _prefect() -> Iterator[Finding]:
             httpx.get(f"{url}/health", timeout=5).raise_for_status()
             yield Finding("Prefect", "ok", f"server at {url}")
         except httpx.HTTPError as error:
-            yield Finding("Prefect", "wrong", f"no answer from {url}: {error}", "start it, or unset PREFECT_API_URL")
+            mend = "start it, or unset PREFECT_API_URL; where `tidegate up` started it, `tidegate ps` says more"
+            yield Finding("Prefect", "wrong", f"no answer from {url}: {error}", mend)
         return
     database = HOME / "prefect.db"
     if not database.exists():

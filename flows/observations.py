@@ -53,9 +53,11 @@ def read(line: str, observation: str) -> Observation | None:
     return found if found.schema_version <= SCHEMA else None
 
 
-def history(line: str, last: int | None = None) -> list[Observation]:
-    """The observations of a line, oldest first; the `last` ones."""
+def history(line: str, last: int | None = None, until: datetime | None = None) -> list[Observation]:
+    """The observations of a line, oldest first; the `last` ones of those made at `until` or earlier."""
     names = sorted(file.stem for file in (FOLDER / line).glob("*.json") if not file.name.startswith("."))
+    if until is not None:
+        names = [name for name in names if (made := time_of(name)) is not None and made <= until]
     found = (read(line, name) for name in (names[-last:] if last is not None else names))
     return [one for one in found if one is not None]
 
@@ -70,3 +72,9 @@ def last_time(line: str) -> datetime | None:
     """When the newest observation of a line was made, readable or not; None where there is none."""
     times = (time_of(file.stem) for file in (FOLDER / line).glob("*.json"))
     return max(filter(None, times), default=None)
+
+
+def clear_halves(line: str) -> None:
+    """Remove what a killed monitor of the line left half-written. To be called by the one that looks now."""
+    for half in (FOLDER / line).glob(".*.tmp"):
+        half.unlink(missing_ok=True)

@@ -22,15 +22,16 @@ def watch(now: datetime) -> None:
     cannot be read.
     """
     settings = load_alerts()
-    silent = list(_silent(settings, now))
+    silent, blind = list(_silent(settings, now)), list(_blind())
     try:
         with scheduled.client() as server:
             failed = scheduled.failures(server) if server else []
             late = scheduled.missing(server, now, timedelta(minutes=settings.late_minutes)) if server else []
     except ConnectionError as error:  # what it would say is not known: nothing is resolved
+        _raise("run_failed", blind)
         _raise("run_missed", [*silent, Fault(None, f"{error} Nothing that is scheduled runs")])
     else:
-        _settle("run_failed", failed)
+        _settle("run_failed", [*failed, *(fault for fault in blind if fault.line not in {one.line for one in failed})])
         _settle("run_missed", [*silent, *late])
     alerts.deliver_pending(now)
 
@@ -41,6 +42,14 @@ def _silent(settings: AlertSettings, now: datetime) -> Iterable[Fault]:
         last = observations.last_time(line)
         if last is not None and now - last > timedelta(hours=settings.missed_after_hours):
             yield Fault(line, f"the monitor made its last observation at {last:%Y-%m-%d %H:%M} UTC")
+
+
+def _blind() -> Iterable[Fault]:
+    """Lines that the monitor could not look at, or of which it could not keep all."""
+    for line in read_params()["lines"]:
+        last = observations.latest(line)
+        if last is not None and last.problem:
+            yield Fault(line, last.problem.rstrip("."))
 
 
 def _settle(kind: Kind, faults: list[Fault]) -> None:
