@@ -272,7 +272,7 @@ def logged(rows: int = 500, line: str = LINE, minutes: float = 50) -> None:
     now = datetime.now(UTC)
     rng = np.random.default_rng(0)
     made = [
-        {"time": microseconds(now - timedelta(minutes=minutes * n / rows)), "request_id": f"r{n}", "position": 0,
+        {"time": microseconds(now - timedelta(minutes=minutes * n / rows)), "request_id": f"{line}-{n}", "position": 0,
          "line": line, "release": CHAMPION, "variant": "int8", "role": "champion", "source": "app", "text": SCRIPT,
          "label": "positive", "probabilities": b"\0" * 8, "confidence": 0.9, "characters": 40, "words": 8,
          "non_letters": 0.1, "script": "Latin", "script_share": 1.0, "latency_ms": float(rng.gamma(8, 0.6))}

@@ -1,9 +1,9 @@
 """What all answers share: who asks, in which language, and pages around what is to be said."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
@@ -24,24 +24,35 @@ class SignIn(Exception):
     """Nobody is signed in, and this is for those who are."""
 
 
-def signed_in(desk: Desk, request: Request) -> Session | None:
+def desk_of(request: Request) -> Desk:
+    """The desk of the application that answers."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def signed_in(request: Request) -> Session | None:
     """The session of whoever asks."""
-    return desk.sessions.find(request.cookies.get(SESSION))
+    return desk_of(request).sessions.find(request.cookies.get(SESSION))
 
 
-def visitor(desk: Desk, request: Request) -> Session | None:
+def visitor(request: Request) -> Session | None:
     """The session of whoever looks. Raises SignIn for a stranger where there is a team.yaml."""
-    session = signed_in(desk, request)
-    if session is None and desk.keys.team is not None:
+    session = signed_in(request)
+    if session is None and desk_of(request).keys.team is not None:
         raise SignIn
     return session
 
 
-def known(desk: Desk, line: str) -> str:
-    """A line of params.yaml; anything else is 404."""
-    if line not in desk.lines():
+def line_of(request: Request) -> str:
+    """The line in the address. Raises HTTPException 404 where params.yaml has none of that name."""
+    line: str = request.path_params["line"]
+    if line not in desk_of(request).lines():
         raise HTTPException(404)
     return line
+
+
+Visitor = Annotated[Session | None, Depends(visitor)]
+LineName = Annotated[str, Depends(line_of)]
 
 
 def words(request: Request) -> Words:
@@ -52,24 +63,19 @@ def words(request: Request) -> Words:
     return Words(language_of(request.cookies, request.headers.get("accept-language", "")))
 
 
-def html(
-    desk: Desk, request: Request, template: str, session: Session | None, status: int = 200, **values: Any
-) -> Response:
+def html(request: Request, template: str, session: Session | None, code: int = 200, **values: Any) -> Response:
     """A page; a language that was chosen is remembered."""
-    t = words(request)
-    content = render.page(
-        template, t=t, session=session, lines=desk.lines(), languages=LANGUAGES, keyed=desk.keys.team is not None,
-        **{"line": None, **values},
-    )  # fmt: skip
-    answer = HTMLResponse(content, status)
+    t, desk = words(request), desk_of(request)
+    shared = {"line": None, "languages": LANGUAGES, "lines": desk.lines(), "keyed": desk.keys.team is not None}
+    answer = HTMLResponse(render.page(template, **{**shared, "t": t, "session": session, **values}), code)
     if request.query_params.get("language") == t.language:
         answer.set_cookie(COOKIE, t.language, max_age=YEAR, httponly=True, samesite="strict", secure=secure(request))
     return answer
 
 
-def message(desk: Desk, request: Request, status: int, said: str = "", line: str | None = None) -> Response:
+def message(request: Request, code: int, said: str = "") -> Response:
     """A page that says why something is not to be had."""
-    return html(desk, request, "message.html.j2", None, status, status=status, said=said, back=line)
+    return html(request, "message.html.j2", None, code, status=code, said=said, back=request.path_params.get("line"))
 
 
 def secure(request: Request) -> bool:

@@ -1,6 +1,7 @@
 """The page's charts as figures for Plotly: plain data. A colour is the name of a variable of the style sheet."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from flows.ops.words import Words, figure, percent
@@ -15,41 +16,37 @@ SIZES: dict[Severity, int] = {"none": 5, "notice": 8, "warning": 11, "severe": 1
 TIME = "%Y-%m-%d %H:%M"
 ROOM = 0.02
 """Above and below the accuracies, so that no dot touches the frame."""
+MOST_BARS = 24
+"""Intervals that are drawn as bars; more of them nobody reads."""
 LOWEST_SPAN = 0.2
 """Of the axis: a change of a point is not to look like a fall."""
 
 
 def all_of(found: Sequence[Observation], champions: Sequence[Assigned], words: Words) -> dict[str, Chart]:
     """Every chart of a line, by name."""
-    return {
+    made = {
         "accuracy": accuracy(found, champions, words),
         "drift": drift(found, words),
         "traffic": traffic(found, words),
         "latency": latency(found, words),
     }
+    for chart in made.values():
+        chart["layout"]["xaxis"] = {"range": _span(found)}
+    return made
 
 
 def accuracy(found: Sequence[Observation], champions: Sequence[Assigned], words: Words) -> Chart:
     """Known and estimated accuracy with their intervals, what the tests promised, and who became champion when."""
     known = _figures(found, lambda one: one.accuracy_known)
+    bars = len(known) <= MOST_BARS
     estimated = _figures(found, lambda one: one.accuracy_estimated)
     promised = _figures(found, lambda one: one.accuracy_reference)
     traces = [
         *_band(estimated, "--estimated"),
+        *([] if bars else _band(known, "--accent")),
         _line(promised, words("chart.promised"), "--muted", dash="dot", mode="lines"),
         _line(estimated, words("chart.estimated"), "--estimated", dash="dash", symbol="diamond-open"),
-        {
-            **_line(known, words("chart.known"), "--accent"),
-            "error_y": {
-                "type": "data",
-                "symmetric": False,
-                "array": [each.high - each.value for _, each in known],
-                "arrayminus": [each.value - each.low for _, each in known],
-                "color": "--accent",
-                "thickness": 1.2,
-                "width": 3,
-            },
-        },
+        {**_line(known, words("chart.known"), "--accent"), **(_bars(known) if bars else {})},
     ]
     values = [value for series in (known, estimated, promised) for _, each in series for value in (each.low, each.high)]
     layout = {"yaxis": {"tickformat": ".0%", "range": _range(values)}, **_champions(found, champions)}
@@ -93,26 +90,22 @@ def traffic(found: Sequence[Observation], words: Words) -> Chart:
 
 def latency(found: Sequence[Observation], words: Words) -> Chart:
     """Milliseconds of half and of 19 in 20 requests."""
-    traces = []
-    for name, ink, dash, value in (
-        ("chart.p50", "--muted", "solid", lambda one: one.latency_ms_p50),
-        ("chart.p95", "--accent", "dash", lambda one: one.latency_ms_p95),
-    ):
-        known = [(one.time, value(one)) for one in found if value(one) is not None]
-        if known:
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": words(name),
-                    "x": [time for time, _ in known],
-                    "y": [ms for _, ms in known],
-                    "line": {"width": 2, "dash": dash},
-                    "color": ink,
-                    "hovertemplate": f"%{{x|{TIME}}}<br>%{{y:.1f}} ms<extra></extra>",
-                }  # fmt: skip
-            )
-    return {"data": traces, "layout": {"yaxis": {"rangemode": "tozero", "ticksuffix": " ms"}}}
+    halves = [(one.time, one.latency_ms_p50) for one in found if one.latency_ms_p50 is not None]
+    most = [(one.time, one.latency_ms_p95) for one in found if one.latency_ms_p95 is not None]
+    traces = [
+        _times(halves, words("chart.p50"), "--muted", "solid"),
+        _times(most, words("chart.p95"), "--accent", "dash"),
+    ]
+    layout = {"yaxis": {"rangemode": "tozero", "ticksuffix": " ms"}}
+    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def _times(series: Sequence[tuple[str, float]], name: str, ink: str, dash: str) -> Chart:
+    return {
+        "type": "scatter", "mode": "lines", "name": name, "color": ink, "line": {"width": 2, "dash": dash},
+        "x": [time for time, _ in series], "y": [ms for _, ms in series],
+        "hovertemplate": f"%{{x|{TIME}}}<br>%{{y:.1f}} ms<extra></extra>",
+    }  # fmt: skip
 
 
 def _figures(found: Sequence[Observation], which: Callable[[Observation], Figure | None]) -> list[tuple[str, Figure]]:
@@ -138,6 +131,17 @@ def _line(
     }  # fmt: skip
 
 
+def _bars(series: Sequence[tuple[str, Figure]]) -> Chart:
+    """The intervals as bars: where labels come seldom, nothing is known between them."""
+    up, down = [each.high - each.value for _, each in series], [each.value - each.low for _, each in series]
+    return {
+        "error_y": {
+            "type": "data", "symmetric": False, "array": up, "arrayminus": down, "color": "--accent",
+            "thickness": 1.2, "width": 3,
+        }
+    }  # fmt: skip
+
+
 def _band(series: Sequence[tuple[str, Figure]], ink: str) -> list[Chart]:
     """The interval as a surface."""
     times = [time for time, _ in series]
@@ -158,10 +162,19 @@ def _champions(found: Sequence[Observation], champions: Sequence[Assigned]) -> C
     times = [one.time.isoformat() for one in inside]
     marks = [{"type": "line", "yref": "paper", "x0": t, "x1": t, "y0": 0, "y1": 1, "line": line} for t in times]
     names = [
-        {"x": t, "y": 1, "yref": "paper", "yanchor": "bottom", "text": one.version, "showarrow": False}
+        {"x": t, "y": 1, "yref": "paper", "yanchor": "top", "xanchor": "left", "text": one.version, "showarrow": False}
         for t, one in zip(times, inside, strict=True)
     ]
     return {"shapes": marks, "annotations": names}
+
+
+def _span(found: Sequence[Observation]) -> list[str]:
+    """The same stretch of time under every chart, with a little room at both ends."""
+    if not found:
+        return []
+    first, last = (datetime.fromisoformat(one.time) for one in (found[0], found[-1]))
+    room = max((last - first) / 50, timedelta(minutes=1))
+    return [(first - room).isoformat(), (last + room).isoformat()]
 
 
 def _range(values: Sequence[float]) -> list[float]:

@@ -84,10 +84,11 @@ def _looked(observation: Observation) -> Note:
 
 
 def _of_alerts(alerts: Sequence[Alert]) -> list[Note]:
+    """A dead channel is no fault of the model: it is shown, and colours nothing."""
     return [
         Note(COLOURS[alert.severity], "health.alert", {}, alert.title)
         for alert in alerts
-        if alert.open and COLOURS[alert.severity] != "green"
+        if alert.open and alert.kind != "channel" and COLOURS[alert.severity] != "green"
     ]
 
 

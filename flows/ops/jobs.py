@@ -1,4 +1,4 @@
-"""What people set going on the page: the very commands that they could give themselves, each in a process of its own."""
+"""What people set going on the page: the very commands that they could give themselves, each a process of its own."""
 
 import logging
 import subprocess
@@ -52,7 +52,7 @@ class Job:
 class Jobs:
     """Runs one job per line at a time, and remembers the last ones."""
 
-    def __init__(self, changed: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, changed: Callable[[str], object] = str) -> None:
         """`changed` is told the line of a job that ended."""
         self.changed = changed
         self._jobs: deque[Job] = deque(maxlen=KEPT)

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 UNREADABLE = (TidegateError, OSError, ValueError, KeyError, TypeError, AttributeError, subprocess.SubprocessError)
 """What a record that somebody edited, or half a disk, does to a reader."""
-LOOKS, ATTEMPTS, PAST_ALERTS, RUNS = 12, 8, 8, 8
+LOOKS, ATTEMPTS, PAST_ALERTS, RUNS = 8, 8, 8, 8
 """How many of each the page lists."""
 PATIENCE = 15.0  # seconds for the registry, the first time alone: GTO and DVC take that to import on a busy machine
 
@@ -113,7 +113,8 @@ class Watch:
         every: list[Alert] = tried("alerts", lambda: alerts.alerts(self.line), [])
         proposals: list[Proposal] = tried("approvals", lambda: approvals.proposals(self.line), [])
         attempts: list[Attempt] = tried("loop", lambda: loop.attempts(self.line), [])
-        looks = list(reversed(tried("observations", lambda: self.timeline.last(LOOKS), [])))
+        looks: list[Observation] = tried("observations", lambda: self.timeline.last(LOOKS), [])
+        looks.reverse()
         return View(
             line=self.line,
             health=judge(known.release, latest, open_now, self.settings.stale_hours, now),
@@ -144,7 +145,7 @@ def registered(line: str) -> Registered:
     """What tags, release store, proposals and serving folder say of a line. Raises nothing for broken ones."""
     tried = _Tried()
     history: list[Assigned] = tried("tags", lambda: registry.history(line), [])
-    earlier = tried("tags", lambda: registry.earlier(line), [])
+    earlier: list[Assigned] = tried("tags", lambda: registry.earlier(line), [])
     found = tried("releases", lambda: releases.rows(line), None)
     release = found[0].champion if found else _recorded(history)
     return Registered(

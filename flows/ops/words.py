@@ -35,10 +35,10 @@ class Words:
         """How long something is past."""
         if time is None:
             return self("time.never")
-        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-        seconds = (datetime.now(UTC) - moment).total_seconds()
+        when = datetime.fromisoformat(time) if isinstance(time, str) else time
+        seconds = (datetime.now(UTC) - when).total_seconds()
         if seconds < -MINUTE:
-            return self("time.ahead", time=moment)
+            return self("time.ahead", time=moment(when))
         if seconds < MINUTE:
             return self("time.now")
         unit, size = next((u, s) for u, s in (("days", DAY), ("hours", HOUR), ("minutes", MINUTE)) if seconds >= s)
@@ -47,7 +47,7 @@ class Words:
 
     def _shown(self, value: Any) -> str:
         if isinstance(value, datetime):
-            return moment(value)
+            return self.ago(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return f"{value:,}"
         return str(value)

@@ -5,6 +5,11 @@ const EVERY = 15000; // milliseconds between two looks
 const EVERY_RUNNING = 2000; // while something goes on that somebody waits for
 const charts = document.querySelector("[data-figures]");
 let figures = null;
+const HOURS = 20 * 3600 * 1000; // milliseconds between ticks, from which on they are days
+const TICKS = [
+  { dtickrange: [null, HOURS], value: "%H:%M\n%m-%d" },
+  { dtickrange: [HOURS, null], value: "%m-%d\n%Y" },
+]; // in figures, which read alike in every language
 
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const inked = (value) => (typeof value === "string" && value.startsWith("--") ? ink(value) : value);
@@ -36,9 +41,9 @@ function framed(layout, narrow) {
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12.5, color: ink("--muted") },
     hoverlabel: { bgcolor: ink("--card"), bordercolor: ink("--line"), font: { color: ink("--ink") }, align: "left" },
-    margin: { l: 8, r: 12, t: 22, b: 8 },
-    legend: { orientation: "h", x: 0, y: -0.22, yanchor: "top", font: { size: 12.5 } },
-    xaxis: { ...axis, type: "date", nticks: narrow ? 4 : 8, showgrid: false, ticks: "outside", tickcolor: ink("--line") },
+    margin: { l: 8, r: 8, t: 30, b: 8 },
+    legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 12.5 } },
+    xaxis: { ...axis, ...layout.xaxis, type: "date", nticks: narrow ? 4 : 8, showgrid: false, tickformatstops: TICKS, ticks: "outside", tickcolor: ink("--line") },
     yaxis: { ...axis, ...layout.yaxis },
   };
 }
@@ -82,7 +87,9 @@ function renew(fresh) {
     if (next && next.outerHTML !== part.outerHTML && !busy(part)) part.replaceWith(next);
   }
   document.title = fresh.title;
-  if (before !== document.querySelector("[data-stamp]")?.dataset.stamp) drawNew();
+  const now = document.querySelector("[data-stamp]")?.dataset.stamp;
+  if (now !== before && !charts) location.reload(); // the first look brings the charts
+  else if (now !== before) drawNew();
 }
 
 async function look() {
