@@ -34,6 +34,8 @@ SHARED = ("models", "downloads")
 
 PORTS = {"port": 0}
 """Any that is free: the real project may run beside."""
+MIN_NEW = {"min_new": 1_000}
+"""Labels from which the loop learns: not from those of the days on which nothing had changed."""
 
 
 class World:
@@ -86,6 +88,8 @@ class World:
         block = params["lines"][self.line.name]
         own = {name: {**block.get(name, {}), **given} for name, given in settings.items()}
         params["lines"] = {self.line.name: {**block, **own}}
+        for source in block["sources"]:
+            source.update(MIN_NEW if source["kind"] == "log" else {})
         params["serving"] = {**(params.get("serving") or {}), **PORTS}
         params["ops"] = {**(params.get("ops") or {}), **PORTS}
         params["up"] = {**(params.get("up") or {}), "prefect_port": 0}
