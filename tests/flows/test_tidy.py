@@ -13,7 +13,7 @@ from answers import answered
 from commands import tidegate
 from filelock import FileLock
 
-from flows import alerts, deploy, observations, store, tidy
+from flows import alerts, deploy, loop, observations, store, tidy
 from flows.champion import champion
 from flows.lock import hold
 from serving.deployment import Pointer
@@ -143,7 +143,9 @@ def observation(days, confirmed):
 def test_reports_go_before_observations_and_those_of_confirmed_drift_last(project):
     fresh, weeks, confirmed, old = (observation(*each) for each in ((1, False), (20, False), (20, True), (200, True)))
     snapshot = aged(observations.FOLDER / "workspace/project/snapshots/run.json", 20)
+    attempts = [aged(loop.evidence("sentiment", f"attempt{days}"), days) for days in (20, 200)]
     tidy.tidy()
+    assert [folder.exists() for folder in attempts] == [True, False]
     there = [[path.exists() for path in pair] for pair in (fresh, weeks, confirmed, old)]
     assert there == [[True, True], [True, False], [True, True], [False, False]]
     assert not snapshot.exists()
