@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gto.api
 import pytest
+import yaml
 from answers import answered
 from commands import tidegate
 from filelock import FileLock
@@ -80,6 +81,16 @@ def test_a_registered_release_survives_and_can_be_fetched(assignments):
     shutil.rmtree(store.STORE)
     assert champion(LINE).name == assignments["bad"], "which no branch's head names"
     assert tidy.tidy().done == []
+
+
+def test_a_clone_that_holds_a_part_of_the_data_is_tidied_too(assignments):
+    gto.api.assign(".", "sentiment", "production", version="v0.0.1")
+    garbage = drafted()
+    (out,) = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["release@sentiment"]["outs"]
+    Path(".dvc/cache/files/md5", out["md5"][:2], out["md5"][2:]).unlink()  # of the other release, which is checked out
+    assert not tidy.tidy().failed and not cached() & garbage
+    shutil.rmtree(store.STORE)
+    assert champion(LINE).name == assignments["bad"]
 
 
 def test_what_a_branch_of_the_loop_proposes_survives(assignments):
