@@ -104,7 +104,8 @@ class Dag:
 
         What is registered has a tag, and what the loop proposes a branch. Raises BusyError while DVC is at work.
         """
-        named = {"all_tags": True, "all_branches": True, "all_experiments": True}
+        # force: a clone that holds a part of the data is no fault; of a folder whose list is nowhere nothing is whole.
+        named = {"all_tags": True, "all_branches": True, "all_experiments": True, "force": True}
         cache = self.repo.cache.local
         with _plain_errors():
             with self.repo.lock:

@@ -38,23 +38,25 @@ class Fault:
 def client() -> "Iterator[SyncPrefectClient | None]":
     """A client of the server that PREFECT_API_URL names; None where it names none. Starts no server.
 
-    Raises ConnectionError where that server does not answer.
+    Raises ConnectionError where that server does not answer, or only with an error.
     """
     url = os.environ.get("PREFECT_API_URL")
     if not url:
         yield None
         return
     settle()
-    from httpx import TransportError
+    from httpx import HTTPError
     from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with get_client(sync_client=True) as connected:
+    # Said once more: Prefect reads the environment when it is imported, and would start a server of its own.
+    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as connected:
         silent = f"Prefect's server at {url} does not answer."
         if not _answers(connected):
             raise ConnectionError(silent)
         try:
             yield connected
-        except TransportError:
+        except HTTPError:
             raise ConnectionError(silent) from None
 
 

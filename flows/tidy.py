@@ -9,10 +9,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows import alerts, deploy, leftovers, observations, scheduled, store
+from flows import alerts, deploy, leftovers, loop, observations, scheduled, store, worktree
 from flows import log as prediction_log
 from flows.dag import Dag
-from flows.git import asked
 from flows.housekeeping_settings import HousekeepingSettings, load_housekeeping
 from flows.lock import hold
 from flows.promote import claim
@@ -110,6 +109,9 @@ def _observations(this: Round, lines: list[Line]) -> Iterator[str]:
             elif path.suffix == ".html" and this.old(path, this.settings.report_days):
                 seen = observations.read(line.name, path.stem)
                 reports += [path] if seen is None or not seen.confirmed else []
+    evidence = [path for line in lines for path in loop.evidence(line.name, "").glob("*")]
+    old = [path for path in evidence if this.old(path, this.settings.observation_days)]
+    yield this.drop(old, "evidence of the loop's attempts")
     yield this.drop(records, "observations")
     yield this.drop(reports, "reports")
     runs = observations.FOLDER.glob("workspace/*/snapshots/*.json")
@@ -131,13 +133,12 @@ def _leftovers(this: Round, _: list[Line]) -> Iterator[str]:
 
 def _worktrees(this: Round, lines: list[Line]) -> Iterator[str]:
     for line in lines:
-        folder = STATE / "worktrees" / line.name
-        if folder.exists():
+        if (worktree.FOLDER / line.name).exists():
             with ExitStack() as locks:
                 _hold_runs(locks, [line])
-                yield this.drop([folder], f"worktrees of dead runs of {line.name}")
-    if not this.dry_run:
-        asked("worktree", "prune")
+                if not this.dry_run:
+                    worktree.remove(line.name)
+                yield f"the worktree of a dead run of {line.name}"
 
 
 def _checkpoints(this: Round) -> Iterator[str]:

@@ -15,9 +15,12 @@ def cleanup(workdir, prefect_url, monkeypatch):
     params = toy_params("reviews.csv", {"kind": "folder", "path": "x", "sha256": "0" * 64})
     (workdir / "params.yaml").write_text(yaml.safe_dump({**params, "housekeeping": {"dvc_cache": False}}))
     (leftovers.SCRATCH / f"toy-train-{2**22 + 1}").mkdir(parents=True)
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
     from flows.cleanup import cleanup
 
-    return cleanup
+    with temporary_settings({PREFECT_API_URL: prefect_url}):  # another test may have imported Prefect before
+        yield cleanup
 
 
 def test_a_run_deletes_and_says_so(cleanup):

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import gto.api
 import pytest
+import yaml
 from answers import answered
 from commands import tidegate
 from filelock import FileLock
 
-from flows import alerts, deploy, observations, store, tidy
+from flows import alerts, deploy, loop, observations, store, tidy
 from flows.champion import champion
 from flows.lock import hold
 from serving.deployment import Pointer
@@ -82,6 +83,16 @@ def test_a_registered_release_survives_and_can_be_fetched(assignments):
     assert tidy.tidy().done == []
 
 
+def test_a_clone_that_holds_a_part_of_the_data_is_tidied_too(assignments):
+    gto.api.assign(".", "sentiment", "production", version="v0.0.1")
+    garbage = drafted()
+    (out,) = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["release@sentiment"]["outs"]
+    Path(".dvc/cache/files/md5", out["md5"][:2], out["md5"][2:]).unlink()  # of the other release, which is checked out
+    assert not tidy.tidy().failed and not cached() & garbage
+    shutil.rmtree(store.STORE)
+    assert champion(LINE).name == assignments["bad"]
+
+
 def test_what_a_branch_of_the_loop_proposes_survives(assignments):
     subprocess.run(["git", "checkout", "-qb", "tidegate/sentiment/x"], check=True)
     (BUNDLE / "draft.txt").write_text("a proposal")
@@ -143,7 +154,9 @@ def observation(days, confirmed):
 def test_reports_go_before_observations_and_those_of_confirmed_drift_last(project):
     fresh, weeks, confirmed, old = (observation(*each) for each in ((1, False), (20, False), (20, True), (200, True)))
     snapshot = aged(observations.FOLDER / "workspace/project/snapshots/run.json", 20)
+    attempts = [aged(loop.evidence("sentiment", f"attempt{days}"), days) for days in (20, 200)]
     tidy.tidy()
+    assert [folder.exists() for folder in attempts] == [True, False]
     there = [[path.exists() for path in pair] for pair in (fresh, weeks, confirmed, old)]
     assert there == [[True, True], [True, False], [True, True], [False, False]]
     assert not snapshot.exists()

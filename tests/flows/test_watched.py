@@ -4,8 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Scheduled
 
 from flows import alerts, observations, scheduled, watched
@@ -25,7 +23,7 @@ def project(workdir):
 def deployment(project, prefect_url, monkeypatch):
     """A deployment of the project: a function that makes a run of it for a line, in a state."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_url)
-    with get_client(sync_client=True) as client:
+    with scheduled.client() as client:
         flow = client.create_flow_from_name("monitor")
         made = client.create_deployment(flow_id=flow, name="monitor", tags=[scheduled.TAG])
 
@@ -106,8 +104,7 @@ def test_a_server_that_does_not_answer_is_an_alert_and_resolves_nothing(project,
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     monkeypatch.setattr(scheduled, "PATIENCE", 0)
     alerts.raise_alert("a", "run_failed", "warning", "a scheduled run failed", "Monitor failed.")
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):  # which Prefect read when it was imported
-        watched.watch(NOW)
+    watched.watch(NOW)
     assert kinds() == {("a", "run_failed"), (None, "run_missed")}
     assert "127.0.0.1:9" in alerts.open_one(None, "run_missed").reason
     monkeypatch.delenv("PREFECT_API_URL")
