@@ -132,13 +132,13 @@ def _too_soon(line: str, loop: Loop, settings: LoopSettings, now: datetime) -> s
     cool = max(ends, default=now) + timedelta(hours=settings.cool_down_hours)
     if ends and now < cool:
         return f"The last attempt of {line} ended {_said(max(ends))}; the next may start {_said(cool)}."
-    starts = sorted(datetime.fromisoformat(one.started) for one in loop.attempts)
+    starts = sorted(datetime.fromisoformat(one.started) for one in loop.attempts if one.observation is not None)
     recent = [start for start in starts if now - start < WEEK]
     if len(recent) >= settings.per_week:
         free = recent[-settings.per_week] + WEEK
         return (
-            f"{line} was retrained {len(recent)} times in seven days (loop.per_week: {settings.per_week}); the next "
-            f"may start {_said(free)}."
+            f"Drift had {line} retrained {len(recent)} times in seven days (loop.per_week: {settings.per_week}); "
+            f"the next may start {_said(free)}."
         )
     return None
 
