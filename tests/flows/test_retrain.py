@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from commands import started
+from commands import started, tidegate
 from releases import wait_until
 
 from flows import alerts, loop, observations
@@ -87,12 +87,7 @@ def test_killed_in_mid_run_the_next_start_puts_it_in_order(line, tmp_path):
 def test_an_attempt_that_cannot_begin_is_recorded_and_told(line):
     Path("tasks/first.py").write_text("raise SystemExit(1)\n")
     git("commit", "-qam", "broken")
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "retrain", "toy", "--why", "try"],
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    done = tidegate("retrain", "toy", "--why", "try")
     assert done.returncode == 1
     assert "failed: first of toy ended with exit code 1" in done.stdout
     assert [alert.title for alert in alerts.open_alerts("toy")] == ["Retraining of toy failed"]
