@@ -1,5 +1,7 @@
 """The serving folder of the project: what is deployed there, and which releases the store must not drop."""
 
+from pathlib import Path
+
 from flows import approvals, registry
 from flows.examine import Case
 from flows.record import now
@@ -21,6 +23,19 @@ def spared(line: Line) -> set[str]:
     if pointer := serving_folder().pointer(line.name):
         found |= {one.release for one in (pointer, pointer.shadow, pointer.canary) if one}
     return {release for release in found if release}
+
+
+def unused(line: Line) -> list[Path]:
+    """Folders of releases in a serving folder of this machine that nothing points to; a rollback puts one back.
+
+    None for a folder elsewhere. Raises StageError for a pointer that cannot be read.
+    """
+    folder = serving_folder()
+    if not folder.local:
+        return []
+    pointer = folder.pointer(line.name)
+    named = {one.release for one in (pointer, pointer.shadow, pointer.canary) if one} if pointer else set()
+    return [path for path in Path(folder.root, line.name, "releases").glob("*") if path.name not in named]
 
 
 def serves(line: Line, assigned: registry.Assigned) -> bool:

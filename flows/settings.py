@@ -5,8 +5,11 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from flows.alert_settings import AlertSettings
+from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
+from flows.ops_settings import OpsSettings
+from flows.up_settings import UpSettings
 from serving.settings import load_serving
 from tasks import behaviour
 from tasks.comparison import CompareSettings
@@ -85,6 +88,9 @@ class Params(Settings):
     lines: dict[str, Any]
     serving: Any = None
     alerts: AlertSettings = AlertSettings()
+    housekeeping: HousekeepingSettings = HousekeepingSettings()
+    up: UpSettings = UpSettings()
+    ops: OpsSettings = OpsSettings()
 
 
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:

@@ -1,0 +1,119 @@
+"""The Evidently report of an observation: as HTML for people, and as a run in a workspace for `evidently ui`.
+
+Evidently computes nothing here. It is given the figures that the observation already has, and so can never contradict
+the page; metrics and tests are its own, so that its UI reads them.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows import observations
+from tasks.core.files import atomic
+from tasks.core.quiet import silence
+from tasks.drift.result import Observation
+
+if TYPE_CHECKING:
+    from evidently.ui.workspace import Workspace
+
+log = logging.getLogger("tidegate")
+
+WORKSPACE = observations.FOLDER / "workspace"
+RANK = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
+FROM_WARNING = 1  # the highest rank that passes
+PAGES = 50  # that a line keeps: one is 4 MB, and any can be drawn anew from its record
+
+
+def write_report(made: Observation) -> str:
+    """Write `<id>.html` beside the observation's record and add a run to the workspace; the file's name.
+
+    The page stands alone and opens without a network; its size does not depend on the traffic. Raises OSError.
+    """
+    silence()
+    snapshot = _snapshot(made)
+    target = _draw(made, snapshot)
+    for old in sorted(target.parent.glob("*.html"))[:-PAGES]:
+        old.unlink(missing_ok=True)
+    _add_run(made, snapshot)
+    return target.name
+
+
+def page(line: str, observation: str) -> Path | None:
+    """The report of an observation, drawn anew where it was cleared away; None where there is none. Raises OSError."""
+    made = observations.read(line, observation)
+    if made is None or made.report is None:
+        return None
+    target = observations.path(line, observation).with_name(made.report)
+    if not target.exists():
+        silence()
+        _draw(made, _snapshot(made))
+    return target
+
+
+def _draw(made: Observation, snapshot: Any) -> Path:
+    target = observations.path(made.line, made.id).with_suffix(".html")
+    with atomic(target) as temporary:
+        snapshot.save_html(str(temporary))
+    return target
+
+
+def _snapshot(made: Observation) -> Any:
+    import pandas as pd
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.core.container import MetricContainer
+    from evidently.metrics import MeanValue
+    from evidently.tests import lte
+
+    from flows.evidence_page import widgets
+
+    figures = dict(_figures(made))
+    severities = {f"{check.name}: severity": float(RANK[check.severity]) for check in made.checks}
+    drawn = list(widgets(made))
+
+    class Observed(MetricContainer):  # type: ignore[misc]
+        """The observation's figures, drawn as the observation has them."""
+
+        def generate_metrics(self, context: Any) -> list[Any]:  # noqa: ARG002
+            """A metric for each figure; a test for each check's severity."""
+            tested = [MeanValue(column=name, tests=[lte(FROM_WARNING)]) for name in severities]
+            return [*tested, *(MeanValue(column=name, tests=[]) for name in figures)]
+
+        def render(self, context: Any, child_widgets: Any = None) -> list[Any]:  # noqa: ARG002
+            """What is shown."""
+            return drawn
+
+    row = pd.DataFrame([{**figures, **severities}])
+    data = Dataset.from_pandas(row, data_definition=DataDefinition(numerical_columns=list(row.columns)))
+    report = Report([Observed()], tags=[made.health, made.severity], metadata={"line": made.line, "id": made.id})
+    return report.run(data, None, name=f"{made.line} {made.id}", timestamp=datetime.fromisoformat(made.time))
+
+
+def _figures(made: Observation) -> Iterator[tuple[str, float]]:
+    """What `evidently ui` can draw over time."""
+    yield "rows", float(made.rows)
+    yield "labelled", float(made.labelled)
+    for name, figure in (("known", made.accuracy_known), ("estimated", made.accuracy_estimated)):
+        if figure is not None:
+            yield f"accuracy, {name}", figure.value
+    if made.cost is not None:
+        yield "accuracy lost", made.cost.value
+    for check in made.checks:
+        yield f"{check.name}: {check.statistic}", check.value
+
+
+def _add_run(made: Observation, snapshot: Any) -> None:
+    """History for `evidently ui --workspace .tidegate/monitor/workspace`; a broken workspace stops nothing."""
+    from evidently.ui.workspace import Workspace
+
+    try:
+        workspace = Workspace.create(str(WORKSPACE))
+        workspace.add_run(_project(workspace, made.line), snapshot, include_data=False)
+    except Exception as error:  # whatever a file of another version or half a file makes Evidently raise
+        log.warning("The run was not added to %s: %s. Move it away to begin anew.", WORKSPACE, type(error).__name__)
+
+
+def _project(workspace: "Workspace", line: str) -> Any:
+    known = [project for project in workspace.list_projects() if project.name == line]
+    return (known[0] if known else workspace.create_project(line)).id
