@@ -27,12 +27,12 @@ def settings(**block):
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
-def attempt(hours, outcome="rejected", observation="seen", process=DEAD):
+def attempt(hours, outcome="rejected", observation="seen", process=DEAD, why=""):
     """One that ended so many hours ago, an hour after it started."""
     started, ended = (NOW - timedelta(hours=hours + more) for more in (1, 0))
     return Attempt(
         id=f"{started:%d%H}", started=started.isoformat(), observation=observation, outcome=outcome, process=process,
-        ended=None if outcome == "running" else ended.isoformat(),
+        why=why, ended=None if outcome == "running" else ended.isoformat(),
     )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ def test_nothing_forbids_the_first():
         ([attempt(1, "failed")], r"the next may start 2026-05-02 11:00"),
         ([attempt(100, "promoted"), attempt(40, "failed")], r"2 times in seven days .* start 2026-05-04 07:00"),
         ([attempt(hours) for hours in (900, 800, 700)], r"last 3 attempts of toy were rejected: a person must look"),
+        ([*(attempt(hours) for hours in (900, 800, 700)), attempt(600, observation=None)], r"a person must look"),
         ([attempt(2, "running", process=leftovers.tag())], r"is running since"),
     ],
 )
@@ -65,11 +66,12 @@ def test_what_forbids_an_attempt(attempts, said):
     [
         [attempt(30, "promoted")],
         [attempt(400, "promoted"), attempt(300, "promoted"), attempt(30, "promoted")],
-        [attempt(900), attempt(800), attempt(700, observation=None)],
+        [attempt(900), attempt(800), attempt(750), attempt(700, observation=None, why="a look")],
         [attempt(900), attempt(800, "promoted"), attempt(700), attempt(600, "failed"), attempt(500)],
         [attempt(100, "promoted", None), attempt(40, "promoted", None)],
+        [attempt(40, "promoted"), *(attempt(hours, "nothing_new") for hours in (5, 4, 3))],
     ],
-    ids=["cooled down", "few this week", "a person looked", "not in a row", "people have no budget"],
+    ids=["cooled down", "few this week", "a person looked", "not in a row", "people have no budget", "nothing was new"],
 )
 def test_what_forbids_none(attempts):
     were(*attempts)
@@ -90,6 +92,12 @@ def test_an_attempt_is_recorded_from_begin_to_end():
     assert loop.state("toy").running is None
     assert (done.outcome, done.release, done.base) == ("promoted", "0123456789ab", "c0ffee")
     assert done.ended >= done.started
+
+
+def test_attempts_without_news_leave_the_last_of_them():
+    for _ in range(3):
+        last = loop.finish("toy", loop.begin("toy", "seen", "", "c0ffee"), "nothing_new", "no labels")
+    assert loop.attempts("toy") == [last]
 
 
 def test_a_killed_attempt_is_not_running():
