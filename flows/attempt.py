@@ -15,7 +15,7 @@ from flows.examine import Case, current_champion, release_of
 from flows.git import git
 from flows.loop import Outcome
 from flows.server import server, settle
-from flows.settings import load
+from flows.settings import LineSettings, load
 from flows.worktree import branch
 from flows.world import VERSIONS
 from tasks.bundle import release_id
@@ -24,6 +24,7 @@ from tasks.core.files import atomic
 from tasks.core.line import Line
 from tasks.core.quiet import silence
 from tasks.core.stage import end_with_parent
+from tasks.sources import LogSource
 
 log = logging.getLogger("tidegate")
 
@@ -69,7 +70,9 @@ def attempt(name: str, number: str, why: str) -> Result:
         told["rows_until"] = inherit.rows_until(line)
         told["release"] = release = release_id(line.file("release", "bundle"))
         if release in known:
-            raise _EndedError("nothing_new", f"Nothing that was taken in changes the model: {known[release]}.")
+            raise _EndedError(
+                "nothing_new", f"What was taken in changes no model: {known[release]}. {_labels(settings)}"
+            )
         told["commit"] = commit = _recorded(line)
         publish.push_data(line)
         outcome, reason = _decide(Case.open(name, release), commit, branch(name, number), why)
@@ -83,6 +86,14 @@ def attempt(name: str, number: str, why: str) -> Result:
             raise
         outcome, reason = "failed", str(disk_full(error) or error)
     return Result(outcome=outcome, reason=reason, **told)
+
+
+def _labels(settings: LineSettings) -> str:
+    """What would bring news: labels, where the line learns from live traffic."""
+    least = next((source.min_new for source in settings.sources if isinstance(source, LogSource)), None)
+    if least is None:
+        return "A source of kind log would bring what people said of its answers."
+    return f"It takes {least} new labels: `tidegate wanted` exports the rows whose labels would tell most."
 
 
 def _known(line: Line) -> dict[str, str]:

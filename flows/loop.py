@@ -5,6 +5,7 @@
 
 import logging
 import secrets
+import shutil
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
@@ -60,6 +61,11 @@ class Attempt(BaseModel):
     process: str = ""
     """Of leftovers.tag(): tells whether a running attempt still lives."""
 
+    @property
+    def asked_by(self) -> Literal["drift", "person", "schedule"]:
+        """Who started it: an observation, a person, who says why, or neither."""
+        return "drift" if self.observation is not None else "person" if self.why else "schedule"
+
 
 class Loop(BaseModel):
     """All that is known of a line's attempts, oldest first."""
@@ -79,11 +85,11 @@ class Loop(BaseModel):
     def rejected(self) -> int:
         """Attempts in a row, up to the newest, that drift started and that were rejected.
 
-        A person's attempt begins the count anew: somebody has looked.
+        A person's attempt begins the count anew: somebody has looked. A schedule's rejection counts for nothing.
         """
-        counted = [one for one in reversed(self.attempts) if one.outcome in ("promoted", "proposed", "rejected")]
-        by_drift = takewhile(lambda one: one.outcome == "rejected" and one.observation is not None, counted)
-        return len(list(by_drift))
+        ended = [one for one in reversed(self.attempts) if one.outcome in ("promoted", "proposed", "rejected")]
+        counted = [one for one in ended if one.outcome != "rejected" or one.asked_by != "schedule"]
+        return len(list(takewhile(lambda one: one.outcome == "rejected" and one.asked_by == "drift", counted)))
 
 
 def state(line: str) -> Loop:
@@ -128,17 +134,18 @@ def stopped(line: str, settings: LoopSettings) -> str | None:
 def _too_soon(line: str, loop: Loop, settings: LoopSettings, now: datetime) -> str | None:
     if loop.running is not None:
         return f"Attempt {loop.running.id} of {line} is running since {loop.running.started}."
-    ends = [datetime.fromisoformat(one.ended) for one in loop.attempts if one.ended]
+    tried = [one for one in loop.attempts if one.outcome != "nothing_new"]  # it cost nothing: labels may come any hour
+    ends = [datetime.fromisoformat(one.ended) for one in tried if one.ended]
     cool = max(ends, default=now) + timedelta(hours=settings.cool_down_hours)
     if ends and now < cool:
         return f"The last attempt of {line} ended {_said(max(ends))}; the next may start {_said(cool)}."
-    starts = sorted(datetime.fromisoformat(one.started) for one in loop.attempts)
+    starts = sorted(datetime.fromisoformat(one.started) for one in tried if one.observation is not None)
     recent = [start for start in starts if now - start < WEEK]
     if len(recent) >= settings.per_week:
         free = recent[-settings.per_week] + WEEK
         return (
-            f"{line} was retrained {len(recent)} times in seven days (loop.per_week: {settings.per_week}); the next "
-            f"may start {_said(free)}."
+            f"Drift had {line} retrained {len(recent)} times in seven days (loop.per_week: {settings.per_week}); "
+            f"the next may start {_said(free)}."
         )
     return None
 
@@ -155,10 +162,17 @@ def begin(line: str, observation: str | None, why: str, base: str) -> Attempt:
 
 
 def finish(line: str, attempt: Attempt, outcome: Outcome, reason: str, **more: str | None) -> Attempt:
-    """Record how an attempt ended; `more` are fields of Attempt. Returns it."""
+    """Record how an attempt ended; `more` are fields of Attempt. Returns it.
+
+    Of attempts without news that follow on each other the last stays alone: while labels are awaited there is one for
+    every look of the monitor.
+    """
     ended = datetime.now(UTC).isoformat(timespec="seconds")
     done = attempt.model_copy(update={"outcome": outcome, "reason": one_line(reason), "ended": ended, **more})
-    _write(line, [done if one.id == attempt.id else one for one in attempts(line)])
+    before = [one for one in attempts(line) if one.id != attempt.id]
+    while before and before[-1].outcome == done.outcome == "nothing_new":
+        shutil.rmtree(evidence(line, before.pop().id), ignore_errors=True)
+    _write(line, [*before, done])
     return done
 
 

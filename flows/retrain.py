@@ -125,6 +125,10 @@ def _tell(line: str, done: Attempt, settings: LoopSettings) -> None:
     stopped = loop.stopped(line, settings)
     if done.outcome == "failed":
         alerts.raise_alert(line, "loop", "warning", f"Retraining of {line} failed", done.reason, done.observation)
+    elif done.outcome == "nothing_new" and done.observation is not None:
+        alerts.raise_alert(
+            line, "loop", "warning", f"{line} drifts and has no new labels", done.reason, done.observation
+        )
     elif stopped is not None:
         said = f"{stopped} The last: {done.reason}"
         alerts.raise_alert(line, "loop", "warning", f"Retraining of {line} has stopped", said, done.observation)
