@@ -363,7 +363,8 @@ def monitor(
     rows: Annotated[int | None, typer.Option(min=1, help="look at the last rows instead, whenever they came")] = None,
 ) -> None:
     """Look at a line's live traffic: drift, accuracy, a report, an alert. Exit 0: fine; 3: confirmed drift."""
-    from flows.observe import monitor_line, say
+    from flows.observe import monitor_line
+    from flows.telling import say
 
     raise typer.Exit(say(monitor_line(line, window, rows)))
 

@@ -4,23 +4,17 @@ Evidently computes nothing here. It is given the figures that the observation al
 the page; metrics and tests are its own, so that its UI reads them.
 """
 
-import logging
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flows import observations
+from flows import history, observations
+from flows.history import ESTIMATED, KNOWN, severity_of
 from tasks.core.files import atomic
 from tasks.core.quiet import silence
 from tasks.drift.result import Observation
 
-if TYPE_CHECKING:
-    from evidently.ui.workspace import Workspace
-
-log = logging.getLogger("tidegate")
-
-WORKSPACE = observations.FOLDER / "workspace"
 RANK = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
 FROM_WARNING = 1  # the highest rank that passes
 PAGES = 50  # that a line keeps: one is 4 MB, and any can be drawn anew from its record
@@ -36,7 +30,7 @@ def write_report(made: Observation) -> str:
     target = _draw(made, snapshot)
     for old in sorted(target.parent.glob("*.html"))[:-PAGES]:
         old.unlink(missing_ok=True)
-    _add_run(made, snapshot)
+    history.add(made, snapshot)
     return target.name
 
 
@@ -69,7 +63,7 @@ def _snapshot(made: Observation) -> Any:
     from flows.evidence_page import widgets
 
     figures = dict(_figures(made))
-    severities = {f"{check.name}: severity": float(RANK[check.severity]) for check in made.checks}
+    severities = {severity_of(check.name): float(RANK[check.severity]) for check in made.checks}
     drawn = list(widgets(made))
 
     class Observed(MetricContainer):  # type: ignore[misc]
@@ -87,33 +81,20 @@ def _snapshot(made: Observation) -> Any:
     row = pd.DataFrame([{**figures, **severities}])
     data = Dataset.from_pandas(row, data_definition=DataDefinition(numerical_columns=list(row.columns)))
     report = Report([Observed()], tags=[made.health, made.severity], metadata={"line": made.line, "id": made.id})
-    return report.run(data, None, name=f"{made.line} {made.id}", timestamp=datetime.fromisoformat(made.time))
+    snapshot = report.run(data, None, name=f"{made.line} {made.id}", timestamp=datetime.fromisoformat(made.time))
+    for result in snapshot.metric_results.values():
+        result.widget = []  # a plot of one number each, that nothing shows
+    return snapshot
 
 
 def _figures(made: Observation) -> Iterator[tuple[str, float]]:
     """What `evidently ui` can draw over time."""
     yield "rows", float(made.rows)
     yield "labelled", float(made.labelled)
-    for name, figure in (("known", made.accuracy_known), ("estimated", made.accuracy_estimated)):
+    for name, figure in ((KNOWN, made.accuracy_known), (ESTIMATED, made.accuracy_estimated)):
         if figure is not None:
-            yield f"accuracy, {name}", figure.value
+            yield name, figure.value
     if made.cost is not None:
         yield "accuracy lost", made.cost.value
     for check in made.checks:
         yield f"{check.name}: {check.statistic}", check.value
-
-
-def _add_run(made: Observation, snapshot: Any) -> None:
-    """History for `evidently ui --workspace .tidegate/monitor/workspace`; a broken workspace stops nothing."""
-    from evidently.ui.workspace import Workspace
-
-    try:
-        workspace = Workspace.create(str(WORKSPACE))
-        workspace.add_run(_project(workspace, made.line), snapshot, include_data=False)
-    except Exception as error:  # whatever a file of another version or half a file makes Evidently raise
-        log.warning("The run was not added to %s: %s. Move it away to begin anew.", WORKSPACE, type(error).__name__)
-
-
-def _project(workspace: "Workspace", line: str) -> Any:
-    known = [project for project in workspace.list_projects() if project.name == line]
-    return (known[0] if known else workspace.create_project(line)).id

@@ -19,7 +19,7 @@ from flows.settings import load
 from flows.window import Current, Reference, Span, others, reference, stream
 from serving.log import read
 from tasks.bundle import load_release, release_id
-from tasks.core.errors import RejectedError, SettingsError, TidegateError, disk_full
+from tasks.core.errors import SettingsError, TidegateError, disk_full
 from tasks.core.line import Line
 from tasks.drift import estimate
 from tasks.drift.examine import Findings, confirmed, examine
@@ -77,29 +77,6 @@ def monitor_line(name: str, window: str | None = None, rows: int | None = None) 
             _told(_blind(made, f"{type(error).__name__} in the program; the log of this run has the rest."))
             raise
         return _told(_reported(made))
-
-
-def say(seen: Observation) -> int:
-    """Print an observation; the exit code: 0, 3 for a confirmed drift, 1 where it could not look."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if seen.checks:
-        table = Table("check", "severity", "statistic", "value", "limit", "p, corrected", "reason")
-        for check in seen.checks:
-            numbers = ["" if n is None else f"{n:.3g}" for n in (check.value, check.limit, check.p_adjusted)]
-            table.add_row(*map(Text, [check.name, check.severity, check.statistic, *numbers, check.reason]))
-        console.print(table)
-    told = [f"{one.name} was not checked: {one.reason}" for one in seen.skipped]
-    told.append(f"{seen.line} is {seen.health}: {seen.reason}")
-    if seen.report:
-        told.append(f"Report: {observations.path(seen.line, seen.id).with_name(seen.report)}")
-    console.print("\n".join(told), markup=False, highlight=False, soft_wrap=True)
-    if seen.problem or seen.release is None:
-        return 1
-    return RejectedError.exit_code if seen.confirmed else 0
 
 
 def _begun(line: str, until: datetime, since: datetime | None) -> Observation:

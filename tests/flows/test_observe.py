@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from traffic import Traffic
 
-from flows import alerts, evidence, observations, observe, store
+from flows import alerts, evidence, history, observations, observe, store
 from flows.observe import monitor_line
+from flows.telling import markdown, say
 from flows.window import _places
 from serving.deployment import Pointer, ServingFolder
 from serving.log.settings import KEY, URL
 from tasks.core.errors import BusyError, SettingsError
+from tasks.core.files import read_json
 from tasks.core.line import STATE
 from tasks.core.settings import PARAMS
 from tasks.drift.examine import Findings
@@ -28,14 +30,18 @@ from tasks.drift.result import Check
 TEXTS = made.texts(400, seed=5)
 
 
+EVIL = "</script><img src=x onerror=alert(1)>"
+
+
 def check(severity="severe", **more):
     content = {
         "name": "text", "statistic": "AUC", "value": 0.9, "limit": 0.6, "p": 0.001, "p_adjusted": 0.01,
         "drifted": severity != "none", "severity": severity, "reason": "Other words.", "rows_reference": 240,
         "rows_current": 200, "sampled": False, "detectable": 0.6,
         "evidence": {
-            "terms": [{"term": "</script><img src=x onerror=alert(1)>", "reference": 0.0, "current": 0.5}],
-            "lengths": {"edges": [0, 5, 10], "reference": [3, 4], "current": [9, 1]},
+            "terms": {"more": [{"term": EVIL, "reference": 0.0, "current": 0.5}], "less": []},
+            "examples": [EVIL, "<!--<script>"],
+            "edges": [0, 5, 10], "reference": [0.5, 0.25, 0.25, 0, 0], "current": [0, 0.25, 0.75, 0, 0],
         },
     }  # fmt: skip
     return Check(**content | more)
@@ -56,11 +62,11 @@ def watched(assignments):
 def found(monkeypatch):
     """Let examine say something."""
 
-    def say(findings):
+    def let(findings):
         monkeypatch.setattr(observe, "examine", lambda *_, **__: findings)
 
-    say(Findings("none", "No drift was found.", [check("none")]))
-    return say
+    let(Findings("none", "No drift was found.", [check("none")]))
+    return let
 
 
 @pytest.fixture
@@ -102,8 +108,9 @@ def test_an_observation_is_kept_with_its_figures_and_its_report(watched, found):
     assert observations.latest("sentiment") == seen
     page = observations.path("sentiment", seen.id).with_suffix(".html")
     assert page.name == seen.report and page.stat().st_size < 10e6
-    assert "</script><img" not in page.read_text()
-    assert list(evidence.WORKSPACE.glob("*/snapshots/*.json"))
+    assert not any(evil in page.read_text() for evil in ("</script><img", "<!--<script"))
+    assert EVIL not in markdown(seen)
+    assert len(list(history.WORKSPACE.glob("*/snapshots/*.json"))) == 1
 
 
 def test_the_last_rows_whenever_they_came(watched, found):
@@ -127,7 +134,7 @@ def test_a_confirmed_drift_raises_an_alert_that_a_quiet_window_resolves(watched,
 def test_labels_that_show_a_loss_are_another_alert(watched, found):
     watched.send(TEXTS)
     found(Findings("severe", "It answers worse.", [check(), check(name="performance")]))
-    assert observe.say(monitor_line("sentiment")) == 3
+    assert say(monitor_line("sentiment")) == 3
     assert [alert.kind for alert in alerts.open_alerts("sentiment")] == ["performance"]
 
 
@@ -137,7 +144,7 @@ def test_a_drift_that_is_not_confirmed_leaves_alerts_as_they_are(watched, found)
     monitor_line("sentiment")
     found(Findings("warning", "The texts may be others.", [check("warning")]))
     seen = monitor_line("sentiment")
-    assert (seen.health, seen.confirmed, observe.say(seen)) == ("amber", False, 0)
+    assert (seen.health, seen.confirmed, say(seen)) == ("amber", False, 0)
     assert len(alerts.open_alerts("sentiment")) == 1
 
 
@@ -211,14 +218,14 @@ def test_without_a_champion_there_is_nothing_to_watch(assignments, capsys):
     seen = monitor_line("sentiment")
     assert (seen.health, seen.problem) == ("grey", None) and "sentiment has no champion" in seen.reason
     assert not alerts.open_alerts("sentiment")
-    assert observe.say(seen) == 1 and "`tidegate promote sentiment` makes one" in capsys.readouterr().out
+    assert say(seen) == 1 and "`tidegate promote sentiment` makes one" in capsys.readouterr().out
 
 
 def test_a_log_that_is_gone_is_an_alert_until_it_is_back(watched, found, monkeypatch):
     watched.send(TEXTS)
     monkeypatch.setenv(URL, "sqlite:////proc/nowhere/predictions.db")
     seen = monitor_line("sentiment")
-    assert seen.health == "grey" and seen.problem and observe.say(seen) == 1
+    assert seen.health == "grey" and seen.problem and say(seen) == 1
     (alert,) = alerts.open_alerts("sentiment")
     assert alert.kind == "run_failed" and seen.problem.rstrip(".") in alert.reason
     monkeypatch.delenv(URL)
@@ -254,13 +261,31 @@ def test_a_full_disk_costs_the_report_alone(watched, found, monkeypatch):
     monkeypatch.undo()
 
 
-def test_a_broken_workspace_costs_the_history_alone(watched, found, caplog):
+def test_a_workspace_that_was_broken_is_mended(watched, found):
     watched.send(TEXTS)
-    evidence.WORKSPACE.mkdir(parents=True)
-    (evidence.WORKSPACE / "01a20e3a-5ca5-77a9-862e-26d3ce0bdf8f").mkdir()
-    (evidence.WORKSPACE / "01a20e3a-5ca5-77a9-862e-26d3ce0bdf8f" / "metadata.json").write_text("{")
-    seen = monitor_line("sentiment")
-    assert seen.report and seen.problem is None
+    monitor_line("sentiment")
+    (metadata,) = history.WORKSPACE.glob("*/metadata.json")
+    metadata.write_text("{")
+    half = history.WORKSPACE.with_name(".sentiment.workspace")
+    half.mkdir()
+    assert monitor_line("sentiment").problem is None
+    assert read_json(metadata)["name"] == "sentiment" and not half.exists()
+    assert len(list(metadata.parent.glob("snapshots/*.json"))) == 2
+
+
+def test_old_runs_go_and_old_pages_are_drawn_anew(watched, found, monkeypatch):
+    monkeypatch.setattr(history, "RUNS", 1)
+    monkeypatch.setattr(evidence, "PAGES", 1)
+    watched.send(TEXTS)
+    first, second = (monitor_line("sentiment"), monitor_line("sentiment", window="1h"))
+    assert len(list(history.WORKSPACE.glob("*/snapshots/*.json"))) == 1
+    pages = [
+        observations.path("sentiment", seen.id).with_suffix(".html")
+        for seen in sorted((first, second), key=lambda seen: seen.id)
+    ]
+    assert [page.exists() for page in pages] == [False, True]
+    assert evidence.page("sentiment", pages[0].stem) == pages[0] and pages[0].exists()
+    assert evidence.page("sentiment", "20260101T000000-aaaaaa") is None
 
 
 def test_two_looks_at_once_are_refused(watched):
