@@ -93,16 +93,16 @@ def latency(found: Sequence[Observation], words: Words) -> Chart:
     halves = [(one.time, one.latency_ms_p50) for one in found if one.latency_ms_p50 is not None]
     most = [(one.time, one.latency_ms_p95) for one in found if one.latency_ms_p95 is not None]
     traces = [
-        _times(halves, words("chart.p50"), "--muted", "solid"),
-        _times(most, words("chart.p95"), "--accent", "dash"),
+        _times(halves, words("chart.p50"), "--muted", 1.2),
+        _times(most, words("chart.p95"), "--accent", 2),
     ]
     layout = {"yaxis": {"rangemode": "tozero", "ticksuffix": " ms"}}
     return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
 
 
-def _times(series: Sequence[tuple[str, float]], name: str, ink: str, dash: str) -> Chart:
+def _times(series: Sequence[tuple[str, float]], name: str, ink: str, width: float) -> Chart:
     return {
-        "type": "scatter", "mode": "lines", "name": name, "color": ink, "line": {"width": 2, "dash": dash},
+        "type": "scatter", "mode": "lines", "name": name, "color": ink, "line": {"width": width},
         "x": [time for time, _ in series], "y": [ms for _, ms in series],
         "hovertemplate": f"%{{x|{TIME}}}<br>%{{y:.1f}} ms<extra></extra>",
     }  # fmt: skip

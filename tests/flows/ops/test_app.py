@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ops_state
 import pytest
+from commands import tidegate
 from ops_page import COLOURS, HERE, field, send, sign_in
 
 from flows import alerts, loop, observations
@@ -166,3 +167,9 @@ def test_a_proxy_that_speaks_tls_makes_the_cookie_secure(keyed, opened):
     cookie = answer.headers["set-cookie"]
     assert all(word in cookie for word in ("HttpOnly", "SameSite=strict", "Secure"))
     assert HERE not in answer.headers["location"]
+
+
+def test_other_machines_reach_the_page_only_with_a_team(told):
+    done = tidegate("ops", "--host", "192.0.2.1", "--port", "0")
+    assert done.returncode == 2
+    assert "The ops page was to listen on 192.0.2.1" in done.stdout and "team.yaml" in done.stdout

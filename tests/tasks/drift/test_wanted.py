@@ -1,7 +1,7 @@
 """Which rows are worth a label."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.drift.wanted import most_telling
@@ -35,6 +35,7 @@ def test_without_projections():
     assert {why for _, why in chosen(width=0)} == {"at random", "unsure"}
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=30), st.integers(1, 40))
 def test_no_text_comes_twice(text, many):
     ones = np.ones((len(text), 2), np.float32)
