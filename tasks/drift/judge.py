@@ -56,14 +56,18 @@ def _severity(check: Check, settings: MonitorSettings, cost: Figure | None) -> S
         if check.name == "performance" and check.value >= settings.severe_cost:
             return "severe"
         return "notice" if SIGNALS[check.name] == "form" else "warning"
+    return _by_cost(cost, settings)
+
+
+def _by_cost(cost: Figure, settings: MonitorSettings) -> Severity:
     if cost.value >= settings.severe_cost and cost.low >= settings.warning_cost:
         return "severe"
     return "warning" if cost.value >= settings.warning_cost else "notice"
 
 
 def _estimate(cost: Figure, settings: MonitorSettings, any_drift: bool) -> Check:
-    matters = any_drift and cost.value >= settings.warning_cost
-    severe = cost.value >= settings.severe_cost and cost.low >= settings.warning_cost
+    severity = _by_cost(cost, settings) if any_drift else "none"
+    matters = severity in ("warning", "severe")
     return Check(
         name="estimate",
         statistic="accuracy lost",
@@ -72,7 +76,7 @@ def _estimate(cost: Figure, settings: MonitorSettings, any_drift: bool) -> Check
         p=None,
         p_adjusted=None,
         drifted=matters,
-        severity=("severe" if severe else "warning") if matters else "none",
+        severity=severity if matters else "none",
         reason=_points(cost),
         rows_reference=0,
         rows_current=cost.rows,
@@ -89,9 +93,9 @@ def _told(severity: Severity, cost: Figure | None) -> str:
 
 
 def _points(cost: Figure) -> str:
-    """By how many points accuracy fell, with the interval."""
-    lost = 100 * cost.value
-    low, high = sorted((100 * cost.low, 100 * cost.high))
-    by = "By an estimate accuracy" if cost.estimated else "Accuracy"
-    what = f"{by} fell by {lost:.1f} points" if lost > 0 else f"{by} did not fall ({-lost:+.1f} points)"
-    return f"{what}, between {low:.1f} and {high:.1f} with confidence." if lost > 0 else f"{what}."
+    """The accuracy lost in points, with its interval."""
+    if cost.value <= 0:
+        return "It costs no accuracy, as far as can be told."
+    lost, low, high = (100 * share for share in (cost.value, cost.low, cost.high))
+    by = "By an estimate it costs" if cost.estimated else "It costs"
+    return f"{by} {lost:.1f} points of accuracy ({low:.1f} to {high:.1f})."

@@ -28,12 +28,15 @@ _ALONE = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 """Scripts that set no words apart (Thai, Lao, Burmese, Khmer, kana, Han): each character is a term, and so are two."""
+_JOINT = re.compile(r"(?<=[^\W\d_])['\u2019-](?=[^\W\d_])")
+"""Inside a word: `it's` and `its` are one term, so that texts without punctuation are no other texts."""
 _TOKEN = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+")
 
 
 def tokens(text: str) -> list[str]:
     """The words of a text, or its characters where the script sets no words apart; no case, no punctuation."""
-    return _TOKEN.findall(unicodedata.normalize("NFKC", text[:CUT]).casefold())
+    plain = unicodedata.normalize("NFKC", text[:CUT]).casefold()
+    return _TOKEN.findall(_JOINT.sub("", plain))
 
 
 def features(texts: Sequence[str]) -> "tuple[csr_matrix, NDArray[Any]] | None":
