@@ -1,6 +1,8 @@
 """The loop on a whole line: traffic of another kind, its labels, a better model that serves."""
 
+import shutil
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +11,8 @@ import yaml
 from answers import answered, labelled
 from commands import tidegate
 from conftest import NOUNS
-from toy import make_toy
 
-from flows import loop
+from flows import loop, promote, registry
 from flows.server import settle
 from serving.log import store
 from serving.log.database import migrate, open_database, writing
@@ -23,24 +24,22 @@ GOOD, BAD = ["zippy", "sharp", "quiet"], ["laggy", "noisy", "brittle"]
 
 
 @pytest.fixture
-def project(checkout, tiny_encoder, prefect_url, monkeypatch):
-    """The line `toy`, which learns from its log and promotes by itself; its first release is champion."""
-    monkeypatch.setenv("PREFECT_API_URL", prefect_url)
-    make_toy(checkout, tiny_encoder, checkout.parent / "reviews.csv")
-    params = yaml.safe_load((checkout / "params.yaml").read_text())
+def project(lines, tmp_path, monkeypatch):
+    """The line `toy`, whose first release is champion; it learns from its log and promotes by itself."""
+    folder = shutil.copytree(lines["run"], tmp_path / "toy", symlinks=True)
+    monkeypatch.chdir(folder)
+    for name, value in {**lines["environment"], "PYTHONPATH": str(folder)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(promote, "tried", lambda line, bundle: promote.Chosen("fp32"))
+    promote.promote("toy", None, "Ada", "first")
+    params = yaml.safe_load(Path("params.yaml").read_text())
     line = params["lines"]["toy"]
     line["sources"].append({"name": "live", "kind": "log", "line": "toy"})
     line["promote"], line["compare"], line["loop"] = {"automatic": True}, {"margin": 0.08}, {"retrain": True}
     line["quality_gate"] |= {"checks": [{"metric": "slices.source.made.accuracy", "min": 0.6}], "sources": ["made"]}
-    (checkout / "params.yaml").write_text(yaml.safe_dump(params))
-    commit("settings")
-    ran = tidegate("run", "toy")
-    assert ran.returncode == 0, ran.stdout
-    return checkout
-
-
-def commit(message):
-    subprocess.run(["git", "commit", "-qam", message], check=True)
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    subprocess.run(["git", "commit", "-qam", "settings"], check=True)
+    return folder
 
 
 def traffic(rows):
@@ -69,6 +68,7 @@ def test_drift_leads_to_a_better_champion_and_then_to_nothing_new(project):
     state = retrain("toy", "20260501T000000-abcdef", "warning", return_state=True)
     assert (state.name, state.is_completed()) == ("Promoted", True), state.message
     first = loop.attempts("toy")[-1]
+    assert "better" in registry.history("toy")[-1].record.comparison.outcome
     assert first.rows_until is not None
     assert "# somebody edits" in (project / "params.yaml").read_text()
     again = retrain("toy", "20260502T000000-abcdef", "warning", return_state=True)
