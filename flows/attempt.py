@@ -10,7 +10,7 @@ import sys
 
 from pydantic import BaseModel, ConfigDict
 
-from flows import approvals, commits, deploy, inherit, loop, promote, publish
+from flows import approvals, commits, deploy, inherit, loop, promote, publish, world
 from flows.examine import Case, current_champion, release_of
 from flows.git import git
 from flows.loop import Outcome
@@ -29,6 +29,7 @@ from tasks.sources import LogSource
 log = logging.getLogger("tidegate")
 
 RESULT = "result.json"
+NO_NEWS = "No source has new rows, or the prediction log too few new labels to learn from."
 TRIES = 3  # pushes: each that is rejected follows on somebody else's promotion
 EVIDENCE = (
     ("validate", "verdict.json"), ("quality_gate", "verdict.json"), ("quality_gate", "gate.html"),
@@ -57,14 +58,19 @@ class _EndedError(Exception):
         self.outcome = outcome
 
 
-def attempt(name: str, number: str, why: str) -> Result:
-    """Take a line in this worktree to a release, record it on the branch, and propose or promote it."""
+def attempt(name: str, number: str, why: str, drift: bool = False) -> Result:
+    """Take a line in this worktree to a release, record it on the branch, and propose or promote it.
+
+    An answer to `drift` needs new rows: the same data would teach the same.
+    """
     told: dict[str, str | None] = {}
     try:
         settings = load([name])[name]
         line = Line(name, settings.kind)
         publish.fetch()
         inherit.inbox(line, settings)
+        if drift and not world.has_news(line, settings):
+            raise _EndedError("nothing_new", f"{NO_NEWS} `tidegate wanted {name}` names the rows to label.")
         known = _known(line)
         _release(name)
         told["rows_until"] = inherit.rows_until(line)
@@ -181,6 +187,7 @@ def main() -> None:
     parser.add_argument("line")
     parser.add_argument("attempt")
     parser.add_argument("--why", default="")
+    parser.add_argument("--drift", action="store_true", help="it answers a drift")
     given = parser.parse_args()
     silence()
     end_with_parent()
@@ -188,7 +195,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
     log.setLevel(logging.INFO)
     with server():
-        found = attempt(given.line, given.attempt, given.why)
+        found = attempt(given.line, given.attempt, given.why, given.drift)
     keep_evidence(given.line, given.attempt)
     with atomic(loop.evidence(given.line, given.attempt) / RESULT) as file:
         file.write_text(found.model_dump_json(), encoding="utf-8")

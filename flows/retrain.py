@@ -96,6 +96,7 @@ def _run(line: str, attempt: Attempt, why: str) -> Result:
     with worktree.worktree(line, attempt.id, attempt.base) as folder:
         _heed(line, folder)
         command = [sys.executable, "-m", "flows.attempt", line, attempt.id, "--why", why]
+        command += ["--drift"] if attempt.observation else []
         with (
             (kept / LOG).open("w", encoding="utf-8") as written,
             child(command, stdout=subprocess.PIPE, merged=True, cwd=folder) as process,
