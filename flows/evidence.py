@@ -4,6 +4,9 @@ Evidently computes nothing here. It is given the figures that the observation al
 the page; metrics and tests are its own, so that its UI reads them.
 """
 
+import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +14,15 @@ from typing import Any
 
 from flows import history, observations
 from flows.history import ESTIMATED, KNOWN, severity_of
+from flows.lock import hold
 from tasks.core.files import atomic
 from tasks.core.quiet import silence
-from tasks.drift.result import Observation
+from tasks.drift.result import Check, Observation
 
 RANK = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
 FROM_WARNING = 1  # the highest rank that passes
-PAGES = 50  # that a line keeps: one is 4 MB, and any can be drawn anew from its record
+PAGES = 100  # that a line keeps: one is 4 MB, and any can be drawn anew from its record
+DRAWING = 120.0  # seconds; a page takes 10, most of them to import Evidently
 
 
 def write_report(made: Observation) -> str:
@@ -35,15 +40,40 @@ def write_report(made: Observation) -> str:
 
 
 def page(line: str, observation: str) -> Path | None:
-    """The report of an observation, drawn anew where it was cleared away; None where there is none. Raises OSError."""
+    """The report of an observation, drawn anew where it was cleared away; None where there is none.
+
+    It is drawn in a process of its own: Evidently's 200 MB would stay with a page that asks for it.
+    """
     made = observations.read(line, observation)
     if made is None or made.report is None:
         return None
-    target = observations.path(line, observation).with_name(made.report)
+    target = observations.path(line, observation).with_suffix(".html")
     if not target.exists():
-        silence()
-        _draw(made, _snapshot(made))
-    return target
+        command = [sys.executable, "-m", "flows.evidence", line, observation]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, timeout=DRAWING, check=False)
+    return target if target.exists() else None
+
+
+def forget_examples(line: str) -> int:
+    """Take the examples of live texts out of a line's observations, pages and runs; how many observations had some.
+
+    Raises BusyError during a look at the line.
+    """
+    found = 0
+    with hold(f"{line}.monitor", f"A look at {line} is going on."):
+        for made in observations.history(line):
+            if any("examples" in check.evidence for check in made.checks):
+                found += 1
+                observations.keep(made.model_copy(update={"checks": [_without_examples(one) for one in made.checks]}))
+                observations.path(line, made.id).with_suffix(".html").unlink(missing_ok=True)
+        if found:
+            history.clear(line)
+    return found
+
+
+def _without_examples(check: Check) -> Check:
+    return check.model_copy(update={"evidence": {k: v for k, v in check.evidence.items() if k != "examples"}})
 
 
 def _draw(made: Observation, snapshot: Any) -> Path:
@@ -98,3 +128,16 @@ def _figures(made: Observation) -> Iterator[tuple[str, float]]:
         yield "accuracy lost", made.cost.value
     for check in made.checks:
         yield f"{check.name}: {check.statistic}", check.value
+
+
+def main() -> None:
+    """Draw the page of an observation: `python -m flows.evidence LINE ID`."""
+    silence()
+    line, observation = sys.argv[1:]
+    made = observations.read(line, observation)
+    if made is not None:
+        _draw(made, _snapshot(made))
+
+
+if __name__ == "__main__":
+    main()

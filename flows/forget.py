@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flows.dag import Dag
+from flows.evidence import forget_examples
 from flows.settings import LineSettings, load
 from flows.store import STORE
 from flows.traces import holding
 from tasks import forgotten
-from tasks.core.errors import SettingsError
+from tasks.core.errors import BusyError, SettingsError
 from tasks.core.line import STATE, Line
 from tasks.forgotten import Subject
 from tasks.sync import alone
@@ -49,6 +50,7 @@ def forget(line_name: str, request_ids: Sequence[str], row_ids: Sequence[str], t
     subject = subject_of(texts, row_ids, settings.text)
     if request_ids or texts:
         _from_log(line, request_ids, subject, report)
+        _from_observations(line, report)
     if row_ids or texts:
         subject = _from_inbox(line, subject, settings, report)
         _from_copies(line, subject, report)
@@ -99,6 +101,17 @@ def _from_log(line: Line, request_ids: Sequence[str], subject: Subject, report: 
         report.left.append("rows of the log that were kept without text and without a key: give their --id")
     if engine.dialect.name == "postgresql":
         report.left.append("PostgreSQL's own write-ahead log, replicas and backups")
+
+
+def _from_observations(line: Line, report: Report) -> None:
+    """Examples of live texts are cut short, so that none can be told from another: all of them go."""
+    try:
+        seen = forget_examples(line.name)
+    except BusyError:
+        report.left.append(f"examples in the reports of {line.name}: a look at it is going on; give the command again")
+        return
+    if seen:
+        report.done.append(f"reports of the monitor: examples of texts taken out of {seen} observation(s)")
 
 
 def _from_inbox(line: Line, subject: Subject, settings: LineSettings, report: Report) -> Subject:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("tidegate")
 
 WORKSPACE = observations.FOLDER / "workspace"
-RUNS = 1000  # of a line that are kept, the newest
 KNOWN, ESTIMATED = "accuracy, known", "accuracy, estimated"
 """Names of figures that the panels draw."""
 
@@ -27,7 +26,7 @@ def severity_of(check: str) -> str:
 
 
 def add(made: Observation, snapshot: Any) -> None:
-    """Add a run, and drop the oldest ones. A workspace that cannot be written stops nothing: the record is elsewhere.
+    """Add a run. A workspace that cannot be written stops nothing: the record is elsewhere.
 
     Evidently's Workspace would read every run first, and a run cut short would keep its page from starting: so its
     files are written elsewhere and moved.
@@ -46,7 +45,7 @@ def _write(half: Path, line: str, snapshot: Any) -> None:
     from evidently.legacy.core import new_id
     from evidently.ui.storage.local.base import LocalState
 
-    project = uuid.uuid5(uuid.NAMESPACE_URL, f"tidegate.line.{line}")
+    project = _project_id(line)
     new, old = LocalState(str(half)), LocalState(str(WORKSPACE))
     if not _readable(old, project):
         new.write_project(_project(project, line))
@@ -56,8 +55,16 @@ def _write(half: Path, line: str, snapshot: Any) -> None:
         target = WORKSPACE / file.relative_to(half)
         target.parent.mkdir(parents=True, exist_ok=True)
         file.replace(target)
-    for run in sorted(old.list_snapshots(project), key=str)[:-RUNS]:  # ids begin with their time
-        old.delete_snapshot(project, run)
+
+
+def clear(line: str) -> None:
+    """Remove all runs of a line."""
+    shutil.rmtree(WORKSPACE / str(_project_id(line)) / "snapshots", ignore_errors=True)
+
+
+def _project_id(line: str) -> uuid.UUID:
+    """Always the same, so that none need be looked for."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"tidegate.line.{line}")
 
 
 def _readable(state: Any, project: uuid.UUID) -> bool:

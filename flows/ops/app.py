@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from flows.evidence import page
 from flows.ops import charts, forms, render
 from flows.ops.answers import (
     RECORD,
@@ -25,7 +26,7 @@ from flows.ops.answers import (
 )
 from flows.ops.desk import Desk
 from flows.ops.timeline import thinned
-from flows.ops.view import release_path, report_path
+from flows.ops.view import release_path
 from flows.ops.wall import DOCUMENT, REPORT, Wall
 from tasks.core.errors import TidegateError
 
@@ -109,7 +110,10 @@ def figures(request: Request, line: LineName) -> Response:
 @pages.get("/lines/{line}/reports/{observation}")
 def report(line: LineName, observation: str) -> Response:
     """Evidently's report of an observation."""
-    return _file(report_path(line, _named(RECORD.fullmatch(observation))), REPORT)
+    found = page(line, _named(RECORD.fullmatch(observation)))
+    if found is None:
+        raise HTTPException(404)
+    return _file(found, REPORT)
 
 
 @pages.get("/lines/{line}/releases/{release}/{name}")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from flows import alerts, approvals, loop, observations, registry, releases, store
+from flows import alerts, approvals, loop, registry, releases, store
 from flows.alert_settings import URLS
 from flows.alerts import Alert
 from flows.approvals import Proposal
@@ -70,7 +70,7 @@ class View:
     looks: Sequence[Observation]
     """The newest first."""
     reports: frozenset[str]
-    """Observations of `looks` whose report is there."""
+    """Observations of `looks` that have a report."""
     statuses: Sequence[Status]
     traffic: Traffic
     runs: Sequence[Run]
@@ -125,7 +125,7 @@ class Watch:
             waiting=[one for one in proposals if one.state == "waiting" and one.release != known.release],
             attempts=list(reversed(attempts))[:ATTEMPTS],
             looks=looks,
-            reports=frozenset(one.id for one in looks if report_path(self.line, one.id).exists()),
+            reports=frozenset(one.id for one in looks if one.report),
             statuses=[service, traffic.status, prefect.status, _channels(open_now)],
             traffic=traffic,
             runs=[run for run in prefect.runs if run.line in (self.line, None)][:RUNS],
@@ -157,11 +157,6 @@ def registered(line: str) -> Registered:
         verdicts=tried("verdicts", lambda: _verdicts(line, release), []) if release else (),
         problems=tried.problems,
     )
-
-
-def report_path(line: str, observation: str) -> Path:
-    """Where the report of an observation is."""
-    return observations.FOLDER / line / f"{observation}.html"
 
 
 def release_path(line: str, release: str) -> Path:

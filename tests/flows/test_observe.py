@@ -3,6 +3,7 @@
 import errno
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import gto.api
 import made
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from traffic import Traffic
 
 from flows import alerts, evidence, history, observations, observe, store
+from flows.forget import forget
 from flows.observe import monitor_line
 from flows.telling import markdown, say
 from flows.window import _places
@@ -273,19 +275,34 @@ def test_a_workspace_that_was_broken_is_mended(watched, found):
     assert len(list(metadata.parent.glob("snapshots/*.json"))) == 2
 
 
-def test_old_runs_go_and_old_pages_are_drawn_anew(watched, found, monkeypatch):
-    monkeypatch.setattr(history, "RUNS", 1)
+def test_an_old_page_is_drawn_anew(watched, found, monkeypatch):
     monkeypatch.setattr(evidence, "PAGES", 1)
+    monkeypatch.setenv("PYTHONPATH", str(Path(evidence.__file__).parents[1]))
     watched.send(TEXTS)
-    first, second = (monitor_line("sentiment"), monitor_line("sentiment", window="1h"))
-    assert len(list(history.WORKSPACE.glob("*/snapshots/*.json"))) == 1
-    pages = [
-        observations.path("sentiment", seen.id).with_suffix(".html")
-        for seen in sorted((first, second), key=lambda seen: seen.id)
-    ]
-    assert [page.exists() for page in pages] == [False, True]
-    assert evidence.page("sentiment", pages[0].stem) == pages[0] and pages[0].exists()
+    seen = monitor_line("sentiment")
+    later = seen.model_copy(update={"id": "20990101T000000-aaaaaa"})
+    page = observations.path("sentiment", seen.id).with_suffix(".html")
+    evidence.write_report(later)
+    assert not page.exists()
+    assert evidence.page("sentiment", seen.id) == page and "Curves show the share of rows" in page.read_text()
     assert evidence.page("sentiment", "20260101T000000-aaaaaa") is None
+
+
+def test_examples_are_forgotten_with_the_texts(watched, found):
+    watched.send(TEXTS)
+    found(Findings("severe", "The texts are others.", [check(), check(name="length")]))
+    seen = monitor_line("sentiment")
+    assert forget("sentiment", ["request-1"], [], []).done[1] == (
+        "reports of the monitor: examples of texts taken out of 1 observation(s)"
+    )
+    again = observations.read("sentiment", seen.id)
+    assert [check.evidence.keys() for check in again.checks] == [{"terms", "edges", "reference", "current"}] * 2
+    assert again.reason == seen.reason
+    kept = [file.read_text() for file in observations.FOLDER.rglob("*") if file.is_file()]
+    assert not any("<!--" in text and "script>" in text for text in kept)
+    assert not list(history.WORKSPACE.glob("*/snapshots/*.json"))
+    with FileLock(STATE / "locks/sentiment.monitor.lock"):
+        assert "give the command again" in forget("sentiment", ["request-1"], [], []).left[0]
 
 
 def test_two_looks_at_once_are_refused(watched):
