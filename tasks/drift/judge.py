@@ -1,0 +1,96 @@
+"""From tests to a verdict: what chance explains, what is too small to matter, and what the rest costs."""
+
+from collections.abc import Sequence
+
+from tasks.drift.chance import holm
+from tasks.drift.result import Check, Figure, Severity
+from tasks.drift.settings import MonitorSettings
+
+RANK: dict[Severity, int] = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
+SIGNALS = {
+    "length": "form", "language": "form", "characters": "form", "tokens": "form", "unknown": "form",
+    "text": "content", "embedding": "content", "prediction": "answers", "confidence": "answers",
+    "performance": "accuracy",
+}  # fmt: skip
+"""What a check is a sign of. Texts of another form may say the same."""
+
+
+def judged(checks: Sequence[Check], settings: MonitorSettings, cost: Figure | None) -> list[Check]:
+    """The checks with p corrected over all of them (Holm), which of them drifted and how much that matters.
+
+    With a `cost` one more stands at the end, `estimate`, that is no test: it weighs what the others found.
+    """
+    adjusted = holm([1.0 if check.p is None else check.p for check in checks])
+    found = [_judged(check, p, settings, cost) for check, p in zip(checks, adjusted, strict=True)]
+    return found if cost is None else [*found, _estimate(cost, settings, any(check.drifted for check in found))]
+
+
+def verdict(checks: Sequence[Check], cost: Figure | None) -> tuple[Severity, str]:
+    """The highest severity, and why in a sentence."""
+    drifted = [check for check in checks if check.drifted and check.name in SIGNALS]
+    if not drifted:
+        return "none", f"No drift in {len([check for check in checks if check.p is not None])} checks."
+    severity = max((check.severity for check in drifted), key=RANK.__getitem__)
+    names = [check.name for check in sorted(drifted, key=lambda check: (-RANK[check.severity], check.p_adjusted or 0))]
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return severity, f"Drift in {listed}. {_told(severity, cost)}"
+
+
+def _judged(check: Check, p: float, settings: MonitorSettings, cost: Figure | None) -> Check:
+    limit = check.limit or 0.0
+    small, chance = check.value < limit, p > settings.false_alarms
+    drifted = not (small or chance)
+    why = "Chance explains it." if chance else f"More than chance, but below the limit of {limit:g}."
+    return check.model_copy(
+        update={
+            "p_adjusted": p,
+            "drifted": drifted,
+            "severity": _severity(check, settings, cost) if drifted else "none",
+            "reason": check.reason if drifted else f"{check.reason} {why}",
+        }
+    )
+
+
+def _severity(check: Check, settings: MonitorSettings, cost: Figure | None) -> Severity:
+    if cost is None:  # then what it may cost goes by what it is a sign of
+        if check.name == "performance" and check.value >= settings.severe_cost:
+            return "severe"
+        return "notice" if SIGNALS[check.name] == "form" else "warning"
+    if cost.value >= settings.severe_cost and cost.low >= settings.warning_cost:
+        return "severe"
+    return "warning" if cost.value >= settings.warning_cost else "notice"
+
+
+def _estimate(cost: Figure, settings: MonitorSettings, any_drift: bool) -> Check:
+    matters = any_drift and cost.value >= settings.warning_cost
+    severe = cost.value >= settings.severe_cost and cost.low >= settings.warning_cost
+    return Check(
+        name="estimate",
+        statistic="accuracy lost",
+        value=cost.value,
+        limit=settings.warning_cost,
+        p=None,
+        p_adjusted=None,
+        drifted=matters,
+        severity=("severe" if severe else "warning") if matters else "none",
+        reason=_points(cost),
+        rows_reference=0,
+        rows_current=cost.rows,
+        sampled=False,
+        detectable=None,
+        evidence={"low": cost.low, "high": cost.high},
+    )
+
+
+def _told(severity: Severity, cost: Figure | None) -> str:
+    if cost is not None:
+        return _points(cost)
+    return "What it costs is not known." if severity != "notice" else "Only the form of the texts is another."
+
+
+def _points(cost: Figure) -> str:
+    """By how many points accuracy fell, with the interval."""
+    lost = 100 * cost.value
+    low, high = sorted((100 * cost.low, 100 * cost.high))
+    what = f"Accuracy fell by {lost:.1f} points" if lost > 0 else f"Accuracy did not fall ({-lost:+.1f} points)"
+    return f"{what}, between {low:.1f} and {high:.1f} with confidence." if lost > 0 else f"{what}."
