@@ -1,0 +1,1 @@
+"""`tidegate demo`: the whole loop on real data, in a project of its own."""
