@@ -110,8 +110,8 @@ def answered(responder: Responder, name: str, frame: pd.DataFrame) -> pd.DataFra
     return full
 
 
-def window(frame: pd.DataFrame) -> Window:
-    """Rows as the monitor sees them; their true labels stay outside: they have not come yet."""
+def window(frame: pd.DataFrame, labelled: bool = False) -> Window:
+    """Rows as the monitor sees them; without their true labels where these have not come yet."""
     return Window(
         text=frame["text"].tolist(),
         label=frame["predicted"].tolist(),
@@ -122,7 +122,7 @@ def window(frame: pd.DataFrame) -> Window:
         non_letters=frame["non_letters"].to_numpy(np.float32),
         script=frame["script"].tolist(),
         script_share=frame["script_share"].to_numpy(np.float32),
-        true_label=[None] * len(frame),
+        true_label=frame["label"].tolist() if labelled else [None] * len(frame),
     )
 
 
