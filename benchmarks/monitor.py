@@ -35,7 +35,7 @@ from corpora import LABELS
 from project import KEPT, ROOT
 
 from tasks.core.errors import TidegateError
-from tasks.core.files import sha256
+from tasks.core.files import sha256, write_text
 from tasks.core.progress import progress
 from tasks.core.quiet import silence
 from tasks.drift.settings import MonitorSettings
@@ -80,9 +80,9 @@ def main() -> int:
     arguments = _arguments()
     silence()
     plan = QUICK if arguments.quick else Plan()
-    if most := arguments.draws:
-        kinds = ("quiet_draws", "drift_draws", "rival_draws")
-        plan = replace(plan, **{kind: min(getattr(plan, kind), most) for kind in kinds})
+    if arguments.draws:
+        few = {name: min(getattr(plan, name), arguments.draws) for name in ("drift_draws", "rival_draws")}
+        plan = replace(plan, quiet_draws=arguments.draws, **few)
     try:
         lines = prepare(arguments.release, plan)
         wanted = units(plan, arguments.parts, lines)
@@ -101,7 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; by default all of them")
     parser.add_argument("--release", type=Path, default=ROOT / "data" / "sentiment" / "release" / "bundle")
     parser.add_argument("--quick", action="store_true", help="in little")
-    parser.add_argument("--draws", type=int, help="draws at most (default: 33, of these 10 with drift)")
+    parser.add_argument("--draws", type=int, help="draws (default: 33, of these 10 with drift)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one per core)")
     parser.add_argument("--nannyml", type=Path, metavar="PYTHON", help="an interpreter that has nannyml")
     arguments = parser.parse_args()
@@ -155,8 +155,11 @@ class Kept:
         key = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
         self.path = KEPT / "monitor" / f"{key}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
-        self.found: dict[Unit, Looks] = {tuple(unit): found for unit, found in map(json.loads, lines)}
+        text = self.path.read_text("utf-8") if self.path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # a killed run may have left half a line
+        if whole != text:
+            write_text(self.path, whole)
+        self.found: dict[Unit, Looks] = {tuple(unit): found for unit, found in map(json.loads, whole.splitlines())}
 
     def add(self, unit: Unit, found: Looks) -> None:
         """Keep a unit's looks."""
