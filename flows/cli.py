@@ -347,6 +347,20 @@ def forget(
     typer.echo(erase(line, ids or [], row_ids or [], texts))
 
 
+@app.command()
+def monitor(
+    line: OneLine,
+    window: Annotated[
+        str | None, typer.Option(metavar="LENGTH", help="how far back, such as 12h or 1d; default: params")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="look at the last rows instead, whenever they came")] = None,
+) -> None:
+    """Look at a line's live traffic: drift, accuracy, a report, an alert. Exit 0: fine; 3: confirmed drift."""
+    from flows.observe import monitor_line, say
+
+    raise typer.Exit(say(monitor_line(line, window, rows)))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

@@ -1,0 +1,201 @@
+"""Alerts: raised once, updated, resolved; `.tidegate/alerts/<id>.json`. No text of users stands in one.
+
+One alert is open per line and kind. Sending comes after writing and may fail: flows.channels does it, and says so here.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flows.observations import new_id
+from flows.record import now as stamp
+from flows.record import one_line
+from tasks.core.errors import SettingsError
+from tasks.core.files import read_json, write_json
+from tasks.core.line import STATE
+from tasks.drift.result import Severity
+
+log = logging.getLogger("tidegate")
+
+FOLDER = STATE / "alerts"
+SCHEMA = 1
+WAIT = 30.0  # seconds for another process that writes an alert
+
+Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel"]
+Happening = Literal["raised", "updated", "resolved"]
+RANKS: dict[Severity, int] = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Event(_Record):
+    """Something that is to be told."""
+
+    what: Happening
+    time: str
+
+
+class Delivery(_Record):
+    """One try to tell it."""
+
+    what: Happening
+    event: int
+    """Its place in `events`."""
+    time: str
+    channel: str
+    """Its scheme and place in the list, without what is secret: `mailtos-1`."""
+    ok: bool
+    error: str = ""
+
+
+class Acknowledged(_Record):
+    """Somebody has seen it and looks after it."""
+
+    by: str
+    why: str
+    time: str
+
+
+class Alert(_Record):
+    """Something that people should know."""
+
+    schema_version: int = SCHEMA
+    id: str
+    line: str | None
+    """None where it concerns all lines."""
+    kind: Kind
+    severity: Severity
+    title: str
+    reason: str
+    opened: str
+    updated: str
+    resolved: str | None = None
+    why_resolved: str = ""
+    acknowledged: Acknowledged | None = None
+    observation: str | None = None
+    """The observation that it was last raised for."""
+    events: list[Event] = []
+    deliveries: list[Delivery] = []
+
+    @property
+    def open(self) -> bool:
+        """Whether it still holds."""
+        return self.resolved is None
+
+
+def raise_alert(
+    line: str | None, kind: Kind, severity: Severity, title: str, reason: str, observation: str | None = None
+) -> Alert:
+    """Raise an alert, or renew the open one of the same line and kind; it is told anew only when it became worse.
+
+    An acknowledgement holds until then as well. Never raises for what sending meets.
+    """
+    title, reason, time = one_line(title), one_line(reason), stamp()
+    with _alone():
+        found = next((alert for alert in open_alerts(line) if alert.kind == kind and alert.line == line), None)
+        if found is None:
+            alert = Alert(
+                id=new_id(datetime.now(UTC)), line=line, kind=kind, severity=severity, title=title, reason=reason,
+                opened=time, updated=time, observation=observation, events=[Event(what="raised", time=time)],
+            )  # fmt: skip
+        else:
+            news: dict[str, Any] = {
+                "severity": severity,
+                "title": title,
+                "reason": reason,
+                "updated": time,
+                "observation": observation,
+            }
+            if RANKS[severity] > RANKS[found.severity]:
+                news |= {"events": [*found.events, Event(what="updated", time=time)], "acknowledged": None}
+            alert = found.model_copy(update=news)
+        _write(alert)
+    return _told(alert)
+
+
+def resolve(line: str | None, kind: Kind, reason: str) -> Alert | None:
+    """End the open alert of a line and kind; None where none is open."""
+    with _alone():
+        found = next((alert for alert in open_alerts(line) if alert.kind == kind and alert.line == line), None)
+        if found is None:
+            return None
+        time = stamp()
+        told = {"resolved": time, "why_resolved": one_line(reason), "updated": time}
+        alert = found.model_copy(update={**told, "events": [*found.events, Event(what="resolved", time=time)]})
+        _write(alert)
+    return _told(alert)
+
+
+def acknowledge(alert: str, by: str, why: str) -> Alert:
+    """Note who looks after an open alert. Raises SettingsError where there is no such open alert."""
+    with _alone():
+        found = next((one for one in open_alerts() if one.id == alert), None)
+        if found is None:
+            ids = ", ".join(one.id for one in open_alerts()) or "none"
+            raise SettingsError(f"There is no open alert {alert}. Open: {ids}.")
+        seen = found.model_copy(
+            update={"acknowledged": Acknowledged(by=one_line(by), why=one_line(why), time=stamp()), "updated": stamp()}
+        )
+        _write(seen)
+    return seen
+
+
+def alerts(line: str | None = None, last: int | None = None) -> list[Alert]:
+    """Alerts, newest first: of a line and of all lines together, or without `line` every one; the `last` newest."""
+    names = sorted((file.stem for file in FOLDER.glob("*.json") if not file.name.startswith(".")), reverse=True)
+    found = (read(name) for name in names)
+    wanted = [alert for alert in found if alert is not None and (line is None or alert.line in (line, None))]
+    return wanted[:last]
+
+
+def open_alerts(line: str | None = None) -> list[Alert]:
+    """Those of `alerts` that still hold, the worst first."""
+    return sorted((alert for alert in alerts(line) if alert.open), key=lambda alert: -RANKS[alert.severity])
+
+
+def read(alert: str) -> Alert | None:
+    """An alert by its id; None where there is none, or its record is broken or a newer program's."""
+    path = FOLDER / f"{alert}.json"
+    try:
+        found = Alert.model_validate(read_json(path))
+    except FileNotFoundError:
+        return None
+    except (ValueError, ValidationError, OSError) as error:
+        log.warning("%s is left out, it is not readable: %s", path, str(error).splitlines()[0])
+        return None
+    return found if found.schema_version <= SCHEMA else None
+
+
+def note(alert: str, deliveries: list[Delivery]) -> None:
+    """Add what became of telling an alert."""
+    with _alone():
+        found = read(alert)
+        if found is not None and deliveries:
+            _write(found.model_copy(update={"deliveries": [*found.deliveries, *deliveries]}))
+
+
+def _told(alert: Alert) -> Alert:
+    """The alert after its channels were tried."""
+    from flows.channels import deliver
+
+    deliver()
+    return read(alert.id) or alert
+
+
+def _write(alert: Alert) -> None:
+    write_json(FOLDER / f"{alert.id}.json", alert.model_dump(mode="json"))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two processes that raise the same alert make one."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with FileLock(FOLDER / ".lock", timeout=WAIT):
+        yield

@@ -1,0 +1,140 @@
+"""Alerts: one per line and kind, sent to real channels on loopback, and what a dead channel does."""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from flows import alerts, channels
+from flows.alert_settings import URLS, AlertSettings
+from tasks.core.errors import SettingsError
+
+DRIFT = ("sentiment", "drift", "warning", "live traffic drifts", "It costs about 6 points.")
+
+
+@pytest.fixture
+def webhook(monkeypatch):
+    """A web server that keeps what it is sent, and fails while `broken` is set."""
+
+    class Kept(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if not server.broken:
+                server.got.append(body)
+            self.send_response(500 if server.broken else 200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Kept)
+    server.got, server.broken = [], False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.url = f"json://127.0.0.1:{server.server_port}/secret-token"
+    monkeypatch.setenv(URLS, server.url)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def titles(webhook):
+    return [body["title"] for body in webhook.got]
+
+
+def test_an_alert_is_raised_once_updated_and_resolved(workdir, webhook):
+    first = alerts.raise_alert(*DRIFT, observation="one")
+    again = alerts.raise_alert(*DRIFT[:4], "It costs about 7 points.", observation="two")
+    assert again.id == first.id and again.reason.endswith("7 points.") and again.observation == "two"
+    assert [alert.id for alert in alerts.open_alerts("sentiment")] == [first.id]
+    alerts.raise_alert("sentiment", "drift", "severe", *DRIFT[3:])
+    alerts.resolve("sentiment", "drift", "Two windows without drift.")
+    assert titles(webhook) == [
+        "Tidegate: sentiment: live traffic drifts",
+        "Tidegate: Worse: sentiment: live traffic drifts",
+        "Tidegate: Resolved: sentiment: live traffic drifts",
+    ]
+    assert webhook.got[-1]["message"] == "Two windows without drift."
+    assert not alerts.open_alerts() and alerts.resolve("sentiment", "drift", "again") is None
+    assert alerts.raise_alert(*DRIFT).id != first.id
+
+
+def test_lines_and_kinds_are_apart(workdir):
+    for line, kind in (("a", "drift"), ("b", "drift"), ("a", "loop"), (None, "run_missed")):
+        alerts.raise_alert(line, kind, "warning", "something", "happened")
+    assert len(alerts.open_alerts()) == 4
+    assert {alert.kind for alert in alerts.open_alerts("a")} == {"drift", "loop", "run_missed"}
+
+
+def test_acknowledging_keeps_who_and_why_until_it_becomes_worse(workdir):
+    alert = alerts.raise_alert(*DRIFT)
+    alerts.acknowledge(alert.id, "Otto", "we know: a sale")
+    assert alerts.raise_alert(*DRIFT).acknowledged.by == "Otto"
+    assert alerts.raise_alert("sentiment", "drift", "severe", *DRIFT[3:]).acknowledged is None
+    with pytest.raises(SettingsError, match=f"no open alert nonsense. Open: {alert.id}"):
+        alerts.acknowledge("nonsense", "Otto", "why")
+
+
+def test_a_dead_channel_is_tried_again_and_is_itself_an_alert(workdir, webhook, monkeypatch, caplog):
+    monkeypatch.setenv(URLS, f"{webhook.url} json://127.0.0.1:1/other-secret")
+    webhook.broken = True
+    alerts.raise_alert(*DRIFT)
+    assert {alert.kind for alert in alerts.open_alerts()} == {"drift", "channel"}
+    webhook.broken = False
+    channels.deliver()
+    assert titles(webhook) == [], "not before the pause is over"
+    later = datetime.now(UTC) + channels.PAUSE + timedelta(seconds=2)
+    channels.deliver(later)
+    dead = next(alert for alert in alerts.open_alerts() if alert.kind == "channel")
+    assert "json-2" in dead.reason and "json-1" not in dead.reason
+    assert titles(webhook)[0] == "Tidegate: sentiment: live traffic drifts"
+    kept = "".join(file.read_text() for file in alerts.FOLDER.glob("*.json"))
+    assert "secret" not in kept + caplog.text
+    monkeypatch.setenv(URLS, webhook.url)
+    alerts.raise_alert("other", *DRIFT[1:])
+    assert "channel" not in {alert.kind for alert in alerts.open_alerts()}
+
+
+def test_a_channel_that_takes_nothing_is_given_up_after_some_tries(workdir, webhook):
+    webhook.broken = True
+    alert = alerts.raise_alert(*DRIFT)
+    for hours in range(1, 40):
+        channels.deliver(datetime.now(UTC) + timedelta(hours=hours))
+    assert len(alerts.read(alert.id).deliveries) == channels.TRIES
+
+
+def test_quiet_hours_wait_for_all_but_severe_alerts(workdir, webhook, monkeypatch):
+    monkeypatch.setattr(channels, "load_alerts", lambda: AlertSettings(quiet="00:00-23:59"))
+    noon = datetime.now(UTC).replace(hour=12)
+    monkeypatch.setattr(channels, "datetime", type("Noon", (datetime,), {"now": classmethod(lambda *_: noon)}))
+    alerts.raise_alert(*DRIFT)
+    assert not webhook.got
+    alerts.raise_alert("other", "drift", "severe", *DRIFT[3:])
+    assert titles(webhook) == ["Tidegate: other: live traffic drifts"]
+    monkeypatch.setattr(channels, "load_alerts", AlertSettings)
+    channels.deliver()
+    assert titles(webhook)[1:] == ["Tidegate: sentiment: live traffic drifts"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "zone", "time", "expected"),
+    [
+        ("22:00-07:00", "UTC", "2026-11-24T23:30", True),
+        ("22:00-07:00", "UTC", "2026-11-24T07:00", False),
+        ("22:00-07:00", "Europe/Berlin", "2026-07-01T04:59", True),  # 6:59 in summer
+        ("22:00-07:00", "Europe/Berlin", "2026-07-01T05:00", False),
+        ("22:00-07:00", "Europe/Berlin", "2026-12-01T05:30", True),  # 6:30 in winter
+        ("12:00-13:00", "UTC", "2026-11-24T12:59", True),
+        (None, "UTC", "2026-11-24T12:59", False),
+    ],
+)
+def test_quiet_hours_go_by_the_clock_of_the_place(hours, zone, time, expected):
+    given = AlertSettings(quiet=hours, timezone=zone)
+    assert channels.quiet(given, datetime.fromisoformat(time).replace(tzinfo=UTC)) is expected
+
+
+def test_a_broken_record_is_left_out(workdir):
+    alert = alerts.raise_alert(*DRIFT)
+    (alerts.FOLDER / "20990101T000000-ffffff.json").write_text("{")
+    assert [one.id for one in alerts.alerts()] == [alert.id]

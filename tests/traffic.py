@@ -1,0 +1,72 @@
+"""Live traffic for tests: a release's answers to texts, in the prediction log as the service would have put them."""
+
+from datetime import UTC, datetime, timedelta
+
+from serving.log import store
+from serving.log.database import migrate, open_database, writing
+from serving.log.record import Answered, Feedback
+from serving.log.rows import Encoder
+from serving.log.settings import load_log
+from tasks.bundle import release_id
+from tasks.inference import Model
+
+LINE = "sentiment"
+
+
+class Nowhere:
+    """A spool of which nothing is missing."""
+
+    name, settled, torn = "made", 0, False
+
+
+class Traffic:
+    """The log of the working directory, and a model that answers."""
+
+    def __init__(self, bundle, variant="fp32"):
+        settings = load_log()
+        self.engine = open_database(settings.database())
+        migrate(self.engine)
+        self.encoder, self.variant = Encoder(settings), variant
+        self.release, self.model = release_id(bundle), Model.load(bundle, variant, threads=1)
+        self.sent = 0
+
+    def send(self, texts, time=None, release=None, labels=None, every=1):
+        """Requests of ten texts, `every` seconds apart up to `time` (default: now); their ids. `labels` come along."""
+        time = time or datetime.now(UTC)
+        answers = self.model.predict(texts, cleaned=True)
+        records, ids = [], []
+        for start in range(0, len(texts), 10):
+            part = slice(start, start + 10)
+            self.sent += 1
+            ids.append(f"request-{self.sent}")
+            when = time - timedelta(seconds=every * ((len(texts) - start) // 10))
+            records.append(
+                self.encoder.answers(
+                    Answered(
+                        request_id=ids[-1], time=when, line=LINE, release=release or self.release,
+                        variant=self.variant, role="champion", source="test", texts=texts[part],
+                        labels=answers.labels[part], probabilities=answers.probabilities[part],
+                        embeddings=answers.embeddings[part], latency_ms=5.0 + start % 7,
+                    )
+                )
+            )  # fmt: skip
+        self._put(records)
+        if labels is not None:
+            self.label(ids, labels)
+        return ids
+
+    def label(self, ids, labels, time=None):
+        """The true labels of requests of ten texts."""
+        time = time or datetime.now(UTC)
+        self._put(
+            [
+                self.encoder.feedback(Feedback(ids[n // 10], n % 10, LINE, label, time, "test"))
+                for n, label in enumerate(labels)
+                if label is not None
+            ]
+        )
+
+    def _put(self, records):
+        with writing(self.engine).begin() as connection:
+            batch = store.Batch.of([store.Record(n, payload) for n, payload in enumerate(records, start=1)])
+            store.insert(connection, Nowhere(), batch)
