@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import traffic
 
-from tasks.drift import judge
+from tasks.drift import estimate, judge
 from tasks.drift.examine import Findings, confirmed, examine
 from tasks.drift.result import Figure, Observation
 from tasks.drift.settings import MonitorSettings
@@ -85,9 +85,6 @@ def look(
 
 def estimated_cost(reference: Window, current: Window, settings: MonitorSettings) -> Figure | None:
     """What the monitor takes the drift to cost while no label has come."""
-    return None  # until the estimate is merged
-    from tasks.drift import estimate
-
     right = sum(label == true for label, true in zip(reference.label, reference.true_label, strict=True))
     known = estimate.accuracy(right, len(reference))
     return estimate.cost(known, None, estimate.estimated(reference, current, settings))
