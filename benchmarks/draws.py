@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import answered
 import numpy as np
 import pandas as pd
-import traffic
 from corpora import LABELS
 
 SEED = 20
@@ -36,12 +36,12 @@ def draw(line: str, frame: pd.DataFrame, n: int) -> Draw:
 
 def mixtures() -> dict[str, tuple[str, float]]:
     """What drift is looked for: a foreign source and its share of the rows."""
-    return {f"{name} {share:.0%}": (name, share) for name in traffic.FOREIGN for share in SHARES}
+    return {f"{name} {share:.0%}": (name, share) for name in answered.FOREIGN for share in SHARES}
 
 
 def shifts() -> list[str]:
     """What leaves the answers as right as they were, or nearly."""
-    return [*traffic.HARMLESS, "longer texts", "mostly praise"]
+    return [*answered.HARMLESS, "longer texts", "mostly praise"]
 
 
 def windows(scenario: str, drawn: Draw, tables: Tables, size: int, most: int | None = None) -> list[pd.DataFrame]:
@@ -51,7 +51,7 @@ def windows(scenario: str, drawn: Draw, tables: Tables, size: int, most: int | N
     if scenario in mixtures():
         name, share = mixtures()[scenario]
         other = tables[name].iloc[rng.permutation(len(tables[name]))]
-    elif scenario in traffic.HARMLESS:
+    elif scenario in answered.HARMLESS:
         own = tables[f"{drawn.line} {scenario}"].loc[own.index]
     elif scenario == "longer texts":
         own = own[own["characters"] >= own["characters"].quantile(1 - LONGEST)]

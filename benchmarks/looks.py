@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import answered
 import pandas as pd
-import traffic
 
 from tasks.drift import estimate, judge
 from tasks.drift.examine import Findings, confirmed, examine
@@ -58,18 +58,18 @@ def look(
     rivals: bool = False,
 ) -> list[Look]:
     """Look at windows in their order; each knows those before it, as the monitor's history does."""
-    base, right = traffic.window(reference, labelled=True), traffic.accuracy(reference)
+    base, right = answered.window(reference, labelled=True), answered.accuracy(reference)
     found: list[Look] = []
     history: dict[bool, list[Observation]] = {False: [], True: []}
     for place, frame in enumerate(frames):
-        current = traffic.window(frame)
+        current = answered.window(frame)
         start = time.perf_counter()
         findings = examine(base, current, settings, tokenizer=tokenizer)
         seconds = time.perf_counter() - start
         alert = _judge(findings, place, len(frame), history[False])
         tests = [check for check in findings.checks if check.p is not None]
         one = Look(
-            *key, place, right - traffic.accuracy(frame), findings.severity, alert,
+            *key, place, right - answered.accuracy(frame), findings.severity, alert,
             [check.name for check in tests if check.drifted], {check.name: check.p or 0.0 for check in tests},
             {check.name: check.value for check in tests}, seconds,
         )  # fmt: skip

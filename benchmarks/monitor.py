@@ -2,7 +2,7 @@
 
     python benchmarks/monitor.py --release FOLDER             # all of it
     python benchmarks/monitor.py --release FOLDER --quick     # in little, in 3 minutes
-    python benchmarks/monitor.py quiet drift --draws 5        # some parts: quiet, drift, shifts
+    python benchmarks/monitor.py quiet drift --draws 5        # some parts: quiet, drift, shifts, cost
 
 `--release` is a finished release of the default line (default: data/sentiment/release/bundle). Film sentences: a model
 of the default recipe is trained on 40 % of them; the others are dealt out anew for each draw, 20 % reference and 40 %
@@ -25,11 +25,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import answered
 import draws
 import looks
+import monitor_cost
 import monitor_tables
 import pandas as pd
-import traffic
 import trained
 from corpora import LABELS
 from project import KEPT, ROOT
@@ -41,11 +42,11 @@ from tasks.core.quiet import silence
 from tasks.drift.settings import MonitorSettings
 from tasks.inference import read_tokenizer
 
-PARTS = ("quiet", "drift", "shifts")
+PARTS = ("quiet", "drift", "shifts", "cost")
 IMDB = 10_605  # reviews, as many as there are film sentences
 MIDDLE = 500  # rows of the windows that the rivals see too
 TOKENS = 128
-CODE = ("draws.py", "looks.py", "traffic.py", "trained.py")
+CODE = ("draws.py", "looks.py", "answered.py", "trained.py")
 
 Unit = tuple[str, int, str, int]
 """Line, draw, scenario, rows of a window."""
@@ -70,9 +71,11 @@ class Plan:
     imdb: int = IMDB
     models: int = 2
     """Trained anew on 40 % of the film sentences; 0: the release answers."""
+    logged: tuple[int, ...] = (10_000, 100_000, 300_000, 1_000_000)
+    """Rows of the log where the cost is measured."""
 
 
-QUICK = Plan((200, 500), quiet_draws=3, drift_draws=1, rival_draws=1, most=2, imdb=0, models=0)
+QUICK = Plan((200, 500), quiet_draws=3, drift_draws=1, rival_draws=1, most=2, imdb=0, models=0, logged=(10_000,))
 
 
 def main() -> int:
@@ -84,16 +87,24 @@ def main() -> int:
         few = {name: min(getattr(plan, name), arguments.draws) for name in ("drift_draws", "rival_draws")}
         plan = replace(plan, quiet_draws=arguments.draws, **few)
     try:
-        lines = prepare(arguments.release, plan)
-        wanted = units(plan, arguments.parts, lines)
-        found = looked(arguments.release, plan, wanted, arguments.jobs)
-        if arguments.nannyml:
-            monitor_tables.beside(found, nannyml(arguments.nannyml, wanted, lines, plan))
+        if set(arguments.parts) - {"cost"}:
+            monitor_tables.show(pd.DataFrame(_looks(arguments, plan)))
+        if "cost" in arguments.parts:
+            costs = monitor_cost.measured(arguments.release, plan.logged)
+            monitor_tables.table("What `tidegate monitor` costs", costs)
     except TidegateError as error:
         print(error, file=sys.stderr)
         return 1
-    monitor_tables.show(pd.DataFrame([one for looks in found.values() for one in looks]))
     return 0
+
+
+def _looks(arguments: argparse.Namespace, plan: Plan) -> Looks:
+    lines = prepare(arguments.release, plan)
+    wanted = units(plan, arguments.parts, lines)
+    found = looked(arguments.release, plan, wanted, arguments.jobs)
+    if arguments.nannyml:
+        monitor_tables.beside(found, nannyml(arguments.nannyml, wanted, lines, plan))
+    return [one for looks in found.values() for one in looks]
 
 
 def _arguments() -> argparse.Namespace:
@@ -114,23 +125,23 @@ def _arguments() -> argparse.Namespace:
 
 def prepare(release: Path, plan: Plan) -> Lines:
     """Answered rows of each line and model; those that an earlier run kept are read. Raises SourceError, StageError."""
-    film = traffic.texts("film")
+    film = answered.texts("film")
     if plan.models:
         answering = [trained.model(n, film) for n in range(plan.models)]
     else:
-        answering = [(traffic.released(release), traffic.unseen(release, film))]
+        answering = [(answered.released(release), answered.unseen(release, film))]
     lines = {"film": [_tables(who, film.iloc[rows].reset_index(drop=True), plan) for who, rows in answering]}
     if plan.imdb:
         lines["imdb"] = [
-            {"imdb": traffic.answered(traffic.released(release), "imdb", traffic.texts("imdb", plan.imdb))}
+            {"imdb": answered.answered(answered.released(release), "imdb", answered.texts("imdb", plan.imdb))}
         ]
     return lines
 
 
-def _tables(who: traffic.Responder, own: pd.DataFrame, plan: Plan) -> draws.Tables:
-    shifted = {f"film {name}": own.assign(text=own["text"].map(how)) for name, how in traffic.HARMLESS.items()}
-    foreign = {name: traffic.texts(name, plan.most * max(plan.sizes)) for name in traffic.FOREIGN}
-    return {name: traffic.answered(who, name, rows) for name, rows in {"film": own, **shifted, **foreign}.items()}
+def _tables(who: answered.Responder, own: pd.DataFrame, plan: Plan) -> draws.Tables:
+    shifted = {f"film {name}": own.assign(text=own["text"].map(how)) for name, how in answered.HARMLESS.items()}
+    foreign = {name: answered.texts(name, plan.most * max(plan.sizes)) for name in answered.FOREIGN}
+    return {name: answered.answered(who, name, rows) for name, rows in {"film": own, **shifted, **foreign}.items()}
 
 
 def units(plan: Plan, parts: Sequence[str], lines: Iterable[str]) -> list[Unit]:

@@ -42,17 +42,17 @@ def show(found: pd.DataFrame) -> None:
     drift = found[found["scenario"].isin(draws.mixtures())]
     shifts = found[found["scenario"].isin(draws.shifts())]
     if len(quiet):
-        _show("No drift: windows that look like drift, alerts", _quiet(quiet))
-        _show("No drift: which checks", _checks(quiet))
+        table("No drift: windows that look like drift, alerts", _quiet(quiet))
+        table("No drift: which checks", _checks(quiet))
     if len(drift):
-        _show("Drift: windows in which it is found, and windows until the alert", _drift(drift))
-        _show(f"Drift at {_middle(drift)} rows: which checks", _checks(drift[drift["size"] == _middle(drift)]))
+        table("Drift: windows in which it is found, and windows until the alert", _drift(drift))
+        table(f"Drift at {_middle(drift)} rows: which checks", _checks(drift[drift["size"] == _middle(drift)]))
     if len(shifts) or len(drift):
         both = pd.concat([quiet, shifts, drift])
-        _show(f"Severity at {_middle(both)} rows, in % of windows", _severities(both[both["size"] == _middle(both)]))
+        table(f"Severity at {_middle(both)} rows, in % of windows", _severities(both[both["size"] == _middle(both)]))
     if len(seen := found[found["rivals"].map(len) > 0]):
-        _show("The same windows by others: share that alarms", _rivals(seen))
-    _show("Seconds of a look", _seconds(found))
+        table("The same windows by others: share that alarms", _rivals(seen))
+    table("Seconds of a look", _seconds(found))
 
 
 def _middle(found: pd.DataFrame) -> int:
@@ -144,10 +144,11 @@ def _seconds(found: pd.DataFrame) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def _show(title: str, rows: Sequence[Mapping[str, str]]) -> None:
-    table = Table(title=title, title_justify="left")
+def table(title: str, rows: Sequence[Mapping[str, str]]) -> None:
+    """Print rows of named cells."""
+    shown = Table(title=title, title_justify="left")
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
+        shown.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*row.values())
-    Console(width=200).print(table)
+        shown.add_row(*row.values())
+    Console(width=200).print(shown)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from answered import Responder
 from corpora import LABELS, Corpus
 from numpy.typing import NDArray
 from project import KEPT, Project, code
-from traffic import Responder
 
 from tasks.core.line import Line
 from tasks.core.settings import line_params, read_params

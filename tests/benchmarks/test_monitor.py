@@ -38,8 +38,8 @@ def rows(name, count):
 @pytest.fixture(scope="module")
 def answered():
     own = rows("film", 3_000)
-    shifted = {f"film {name}": own.assign(text=own["text"] + "!") for name in module("traffic").HARMLESS}
-    return {"film": own, **shifted, **{name: rows(name, 900) for name in module("traffic").FOREIGN}}
+    shifted = {f"film {name}": own.assign(text=own["text"] + "!") for name in module("answered").HARMLESS}
+    return {"film": own, **shifted, **{name: rows(name, 900) for name in module("answered").FOREIGN}}
 
 
 def every():
