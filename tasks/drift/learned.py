@@ -44,7 +44,7 @@ def embedding(
     """Whether the model's embeddings tell the windows apart. `level` is the p that alarms."""
     if reference.projection.shape[1] != current.projection.shape[1]:
         return Skipped(name="embedding", reason="Reference and window have embeddings of different width.")
-    known: list[NDArray[np.bool_]] = [np.isfinite(one.projection).all(axis=1) for one in (reference, current)]
+    known = [_finite(window.projection) for window in (reference, current)]
     width = current.projection.shape[1]
     rows = [int(side.sum()) if width else 0 for side in known]
     if lacking := _lacking("embedding", rows, "embeddings are not kept in the log"):
@@ -69,6 +69,10 @@ def waves(projection: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     found = np.cos(values.astype(np.float32) @ directions + shift) * np.float32(np.sqrt(2 / WAVES))
     centred: NDArray[np.float32] = found - found.mean(axis=0)
     return centred
+
+
+def _finite(projection: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(projection).all(axis=1))
 
 
 def _lacking(name: Literal["text", "embedding"], rows: list[int], cause: str) -> Skipped | None:

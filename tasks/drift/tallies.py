@@ -132,7 +132,7 @@ def cheap(window: Window) -> dict[str, Values]:
 
 def confidence(window: Window) -> NDArray[np.float64]:
     """[rows], the probability of the answer; NaN where there is none."""
-    probabilities = np.asarray(window.probabilities, np.float64).reshape(len(window), -1)
+    probabilities = np.asarray(window.probabilities, np.float64)
     highest = np.where(np.isnan(probabilities), -np.inf, probabilities).max(axis=1, initial=-np.inf)
     return np.where(np.isfinite(highest), highest, np.nan)
 

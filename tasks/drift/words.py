@@ -14,8 +14,8 @@ from tasks.masks import BY_SHAPE
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-CUT = 2_000
-"""Characters of a text that are looked at."""
+CUT = 500
+"""Characters of a text that are looked at: about as many as a model reads of it."""
 TERMS = 50_000
 """The most common ones, at most."""
 SHOWN = 10
