@@ -67,9 +67,9 @@ class Plan:
     drift_draws: int = 10
     rival_draws: int = 4
     most: int = 4
-    """Windows in a row of one kind of drift, at most."""
+    """Windows of MIDDLE rows in a row of one kind of drift, at most; half as many of other sizes."""
     imdb: int = IMDB
-    models: int = 2
+    models: int = 1
     """Trained anew on 40 % of the film sentences; 0: the release answers."""
     logged: tuple[int, ...] = (10_000, 100_000, 300_000, 1_000_000)
     """Rows of the log where the cost is measured."""
@@ -183,6 +183,7 @@ def looked(release: Path, plan: Plan, wanted: Sequence[Unit], jobs: int) -> dict
     """The looks of the units; those that are not kept are made now, by `jobs` processes."""
     kept = Kept(release, plan)
     missing = [unit for unit in wanted if unit not in kept.found]
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of torch's and onnxruntime's threads
     with ProcessPoolExecutor(jobs, context, _begin, (release, plan)) as pool, progress("windows", len(missing)) as bar:
         waiting = {pool.submit(_look, unit): unit for unit in missing}
@@ -210,7 +211,8 @@ def windows(unit: Unit, lines: Lines, plan: Plan) -> tuple[draws.Draw, list[pd.D
     line, n, scenario, size = unit
     tables = lines[line][n % len(lines[line])]
     drawn = draws.draw(line, tables[line], n)
-    return drawn, draws.windows(scenario, drawn, tables, size, None if scenario == "none" else plan.most)
+    most = None if scenario == "none" else plan.most if size == MIDDLE else (plan.most + 1) // 2
+    return drawn, draws.windows(scenario, drawn, tables, size, most)
 
 
 def nannyml(python: Path, wanted: Sequence[Unit], lines: Lines, plan: Plan) -> dict[Unit, list[dict[str, bool]]]:

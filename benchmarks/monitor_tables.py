@@ -52,7 +52,7 @@ def show(found: pd.DataFrame) -> None:
         table(f"Severity at {_middle(both)} rows, in % of windows", _severities(both[both["size"] == _middle(both)]))
     if len(seen := found[found["rivals"].map(len) > 0]):
         table("The same windows by others: share that alarms", _rivals(seen))
-    table("Seconds of a look", _seconds(found))
+    table("CPU seconds of a look, one thread", _seconds(found))
 
 
 def _middle(found: pd.DataFrame) -> int:
