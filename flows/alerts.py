@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
@@ -27,7 +28,7 @@ SCHEMA = 1
 WAIT = 30.0  # seconds for another process that writes an alert
 
 Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel"]
-Happening = Literal["raised", "updated", "resolved"]
+Happening = Literal["raised", "updated", "resolved", "test"]
 RANKS: dict[Severity, int] = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
 
 
@@ -47,7 +48,7 @@ class Delivery(_Record):
 
     what: Happening
     event: int
-    """Its place in `events`."""
+    """Its place in `events`; -1 for a test."""
     time: str
     channel: str
     """Its scheme and place in the list, without what is secret: `mailtos-1`."""
@@ -95,35 +96,35 @@ def raise_alert(
 ) -> Alert:
     """Raise an alert, or renew the open one of the same line and kind; it is told anew only when it became worse.
 
-    An acknowledgement holds until then as well. Never raises for what sending meets.
+    An acknowledgement holds until then as well. Never raises for what sending meets; where no record can be written,
+    for a full disk, it is sent all the same.
     """
     title, reason, time = one_line(title), one_line(reason), stamp()
     with _alone():
-        found = next((alert for alert in open_alerts(line) if alert.kind == kind and alert.line == line), None)
+        found = open_one(line, kind)
         if found is None:
             alert = Alert(
                 id=new_id(datetime.now(UTC)), line=line, kind=kind, severity=severity, title=title, reason=reason,
                 opened=time, updated=time, observation=observation, events=[Event(what="raised", time=time)],
             )  # fmt: skip
         else:
-            news: dict[str, Any] = {
-                "severity": severity,
-                "title": title,
-                "reason": reason,
-                "updated": time,
-                "observation": observation,
-            }
+            news: dict[str, Any] = {"severity": severity, "title": title, "reason": reason, "updated": time}
+            news["observation"] = observation or found.observation
             if RANKS[severity] > RANKS[found.severity]:
                 news |= {"events": [*found.events, Event(what="updated", time=time)], "acknowledged": None}
             alert = found.model_copy(update=news)
-        _write(alert)
+        try:
+            _write(alert)
+        except OSError as error:
+            log.error("The alert %r cannot be kept: %s", alert.title, error)
+            return _told_unkept(alert)
     return _told(alert)
 
 
 def resolve(line: str | None, kind: Kind, reason: str) -> Alert | None:
     """End the open alert of a line and kind; None where none is open."""
     with _alone():
-        found = next((alert for alert in open_alerts(line) if alert.kind == kind and alert.line == line), None)
+        found = open_one(line, kind)
         if found is None:
             return None
         time = stamp()
@@ -136,15 +137,20 @@ def resolve(line: str | None, kind: Kind, reason: str) -> Alert | None:
 def acknowledge(alert: str, by: str, why: str) -> Alert:
     """Note who looks after an open alert. Raises SettingsError where there is no such open alert."""
     with _alone():
-        found = next((one for one in open_alerts() if one.id == alert), None)
-        if found is None:
-            ids = ", ".join(one.id for one in open_alerts()) or "none"
-            raise SettingsError(f"There is no open alert {alert}. Open: {ids}.")
-        seen = found.model_copy(
-            update={"acknowledged": Acknowledged(by=one_line(by), why=one_line(why), time=stamp()), "updated": stamp()}
-        )
-        _write(seen)
-    return seen
+        found, time = require_open(alert), stamp()
+        seen = Acknowledged(by=one_line(by), why=one_line(why), time=time)
+        made = found.model_copy(update={"acknowledged": seen, "updated": time})
+        _write(made)
+    return made
+
+
+def require_open(alert: str) -> Alert:
+    """An open alert by its id. Raises SettingsError with those that there are where it is none of them."""
+    known = open_alerts()
+    found = next((one for one in known if one.id == alert), None)
+    if found is None:
+        raise SettingsError(f"There is no open alert {alert}. Open: {', '.join(one.id for one in known) or 'none'}.")
+    return found
 
 
 def alerts(line: str | None = None, last: int | None = None) -> list[Alert]:
@@ -155,20 +161,30 @@ def alerts(line: str | None = None, last: int | None = None) -> list[Alert]:
     return wanted[:last]
 
 
+def open_one(line: str | None, kind: Kind) -> Alert | None:
+    """The open alert of a line and kind; None where none is open."""
+    return next((alert for alert in open_alerts(line) if alert.kind == kind and alert.line == line), None)
+
+
 def open_alerts(line: str | None = None) -> list[Alert]:
     """Those of `alerts` that still hold, the worst first."""
     return sorted((alert for alert in alerts(line) if alert.open), key=lambda alert: -RANKS[alert.severity])
 
 
+def path(alert: str) -> Path:
+    """The record of an alert."""
+    return FOLDER / f"{alert}.json"
+
+
 def read(alert: str) -> Alert | None:
     """An alert by its id; None where there is none, or its record is broken or a newer program's."""
-    path = FOLDER / f"{alert}.json"
+    file = path(alert)
     try:
-        found = Alert.model_validate(read_json(path))
+        found = Alert.model_validate(read_json(file))
     except FileNotFoundError:
         return None
     except (ValueError, ValidationError, OSError) as error:
-        log.warning("%s is left out, it is not readable: %s", path, str(error).splitlines()[0])
+        log.warning("%s is left out, it is not readable: %s", file, str(error).splitlines()[0])
         return None
     return found if found.schema_version <= SCHEMA else None
 
@@ -181,16 +197,38 @@ def note(alert: str, deliveries: list[Delivery]) -> None:
             _write(found.model_copy(update={"deliveries": [*found.deliveries, *deliveries]}))
 
 
-def _told(alert: Alert) -> Alert:
-    """The alert after its channels were tried."""
+def deliver_pending(now: datetime | None = None) -> None:
+    """Send what waits: for the end of quiet hours, for a dead channel, for a channel at all. Never raises for those."""
     from flows.channels import deliver
 
-    deliver()
+    deliver(now)
+
+
+def watch_runs(now: datetime | None = None) -> None:
+    """Raise alerts for scheduled runs that failed or never came and for monitors that fell silent; resolve them again.
+
+    To be called by what does not depend on those runs: the monitors of other lines, and a timer of `tidegate up`.
+    """
+    from flows.watched import watch
+
+    watch(now or datetime.now(UTC))
+
+
+def _told(alert: Alert) -> Alert:
+    """The alert after its channels were tried."""
+    deliver_pending()
     return read(alert.id) or alert
 
 
+def _told_unkept(alert: Alert) -> Alert:
+    from flows.channels import tell_unkept
+
+    tell_unkept(alert)
+    return alert
+
+
 def _write(alert: Alert) -> None:
-    write_json(FOLDER / f"{alert.id}.json", alert.model_dump(mode="json"))
+    write_json(path(alert.id), alert.model_dump(mode="json"))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ log = logging.getLogger("tidegate")
 KEY = "TIDEGATE_KEY"
 """Environment variable with the API key of the person who gives a command: as an argument other users would see it."""
 
-Act = Literal["approve", "reject", "rollback", "shadow", "canary", "end"]
+Act = Literal["approve", "reject", "rollback", "shadow", "canary", "end", "acknowledge"]
 
 ROLES: dict[Act, tuple[str, ...]] = {
     "approve": ("approver",),
@@ -30,6 +30,7 @@ ROLES: dict[Act, tuple[str, ...]] = {
     "shadow": ("approver", "ops"),
     "canary": ("approver",),
     "end": ("approver", "ops"),
+    "acknowledge": ("approver", "ops"),
 }
 
 
@@ -48,7 +49,7 @@ class Approved:
 
 @dataclass(frozen=True)
 class Question:
-    """May `by` do this with a release?"""
+    """May `by` do this with a release, or with an alert by its id?"""
 
     act: Act
     line: Line

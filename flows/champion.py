@@ -65,7 +65,7 @@ def champion(line: Line) -> Path | None:
 def released_at(line: Line, commit: str) -> str | None:
     """The id of the release that a commit records; None where it records none, or its bytes are nowhere."""
     try:
-        with _files(Assignment("the release", commit), line) as files:
+        with files_at(Assignment("the release", commit), line) as files:
             return _id(files, line)
     except TidegateError:
         return None
@@ -77,7 +77,7 @@ def bring(line: Line, wanted: Assignment) -> Path:
     Raises TidegateError when neither DVC's cache nor a remote holds it.
     """
     bundle = line.file("release", "bundle")
-    with _files(wanted, line) as files:
+    with files_at(wanted, line) as files:
         folder = STORE / line.name / _id(files, line)
         name = folder.name
         if not folder.exists():
@@ -96,7 +96,7 @@ def _id(files: Any, line: Line) -> str:
 
 
 @contextmanager
-def _files(wanted: Assignment, line: Line) -> Iterator[Any]:
+def files_at(wanted: Assignment, line: Line) -> Iterator[Any]:
     """DVC's files as they were at the commit. What is missing there is a TidegateError."""
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException

@@ -9,7 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from tasks.core.errors import TidegateError, disk_full
+from tasks.core.line import STATE
 from tasks.core.quiet import silence
+
+UP = STATE / "up.json"
 
 app = typer.Typer(
     help="A production line for text models: real text in, a gated ONNX release out.",
@@ -35,9 +38,13 @@ OneLine = Annotated[str, typer.Argument(help="a line of params.yaml", show_defau
 
 @app.callback()
 def _project(context: typer.Context) -> None:
-    """Work in the project's folder, wherever below it the command was given."""
+    """Work in the project's folder, wherever below it the command was given, and with what `tidegate up` runs there."""
     here = context.obj = Path.cwd()
     os.chdir(next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").exists()), here))
+    if UP.exists():
+        from flows.running import join
+
+        join()
 
 
 @app.command()
@@ -356,9 +363,178 @@ def monitor(
     rows: Annotated[int | None, typer.Option(min=1, help="look at the last rows instead, whenever they came")] = None,
 ) -> None:
     """Look at a line's live traffic: drift, accuracy, a report, an alert. Exit 0: fine; 3: confirmed drift."""
-    from flows.observe import monitor_line, say
+    from flows.observe import monitor_line
+    from flows.telling import say
 
     raise typer.Exit(say(monitor_line(line, window, rows)))
+
+
+@app.command()
+def alerts(
+    line: LineName = None,
+    past: Annotated[bool, typer.Option("--all", help="also those that are over, the newest first")] = False,
+    test: Annotated[bool, typer.Option("--test", help="send a message to every channel")] = False,
+) -> None:
+    """Show what is wrong now, who was told and who looks after it. Channels: TIDEGATE_ALERT_URLS, by apprise."""
+    from flows import alert_desk
+
+    typer.echo("\n".join(alert_desk.test()) if test else alert_desk.show(line, past))
+
+
+@app.command()
+def acknowledge(
+    alert: Annotated[str, typer.Argument(help="the id of an open alert", show_default=False)],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who looks after it; proves it where there is a team.yaml")],
+    why: Annotated[str, typer.Option(metavar="TEXT", help="kept with the alert")],
+) -> None:
+    """Say that somebody looks after an alert; it stays open until it is over."""
+    from flows.alert_desk import acknowledge
+
+    seen = acknowledge(alert, by, why)
+    typer.echo(f"{seen.title}: {seen.acknowledged.by if seen.acknowledged else by} looks after it.")
+
+
+@app.command()
+def cleanup(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be deleted, and delete nothing")] = False,
+) -> None:
+    """Delete what grows and nobody needs: old rows, reports, releases, runs, caches. Never what is registered."""
+    from flows.tidy import tidy
+
+    found = tidy(dry_run)
+    typer.echo(str(found) or "Nothing to delete.")
+    raise typer.Exit(1 if found.failed else 0)
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="a new .tar, .tar.gz or .tgz", show_default=False)],
+    cache: Annotated[bool, typer.Option("--cache", help="with DVC's cache, where there is no DVC remote")] = False,
+) -> None:
+    """Keep what git does not hold and nothing remakes: releases, log, observations, approvals, what serves."""
+    from flows.backup import backup
+
+    target = context.obj / file
+    made = backup(target, cache)
+    typer.echo(f"{target}: {made}")
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="what `tidegate backup` wrote", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="overwrite files that are here and differ")] = False,
+) -> None:
+    """Check a backup, then put its files in their places. Stop the service first; tags come with `git fetch --tags`."""
+    from flows.restore import restore
+
+    typer.echo(f"Restored: {restore(context.obj / file, force)}")
+
+
+@app.command()
+def up(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="server, worker, service, ops or watch; may be repeated")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="return when everything answers; it goes on running")
+    ] = False,
+) -> None:
+    """Start everything for this machine: Prefect's server and worker, service, ops page; until Ctrl-C.
+
+    Exit code 0 when `tidegate down` ended it, 130 on Ctrl-C. Where PREFECT_API_URL names a server, none is started.
+    """
+    from flows import up as everything
+
+    if detach:
+        from flows.ps import show
+
+        everything.up_detached(only or [])
+        raise typer.Exit(show())
+    for handler in logging.getLogger("tidegate").handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    raise typer.Exit(everything.up(only or []))
+
+
+@app.command()
+def down() -> None:
+    """End what `tidegate up` runs here; what is in flight is finished or taken back."""
+    from flows.up import down
+
+    typer.echo(down())
+
+
+@app.command()
+def ps() -> None:
+    """Show what `tidegate up` runs here, and whether it answers; exit 1 where something does not, or nothing runs."""
+    from flows.ps import show
+
+    raise typer.Exit(show())
+
+
+@app.command()
+def retrain(
+    line: OneLine,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="kept with the attempt")] = "asked for by hand",
+) -> None:
+    """Retrain a line now, in a worktree of its own; then propose or promote, as params.yaml says.
+
+    Cool-down, budget and stop of `lines.LINE.loop` are for attempts that drift starts.
+    """
+    from flows.server import settle
+
+    settle()
+    from flows.retrain import EXIT_CODES, retrain_line
+
+    done = retrain_line(line, why=why)
+    typer.echo(f"{done.outcome.replace('_', ' ')}: {done.reason}")
+    raise typer.Exit(EXIT_CODES.get(done.outcome, 0))
+
+
+@app.command()
+def wanted(
+    context: typer.Context,
+    line: OneLine,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="csv or jsonl; default: .tidegate/wanted/LINE.csv")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="how many")] = 200,
+) -> None:
+    """Export the rows of live traffic whose labels would tell most, for people to label."""
+    from flows.wanted import export
+
+    typer.echo(export(line, context.obj / output if output else None, rows))
+
+
+@app.command()
+def ops(
+    host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
+) -> None:
+    """Serve the page that shows whether each model still works, until SIGTERM or Ctrl-C. Settings: block `ops`."""
+    from flows.ops.__main__ import serve
+
+    raise typer.Exit(serve(host, port))
+
+
+@app.command()
+def demo(
+    line: Annotated[str, typer.Argument(help="a line of params.yaml")] = "sentiment",
+    reduced: Annotated[bool, typer.Option("--reduced", help="fewer rows, one epoch: a check that all works")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="do not leave it running when it is over")] = False,
+    end: Annotated[bool, typer.Option("--end", help="end what an earlier one left running, and play nothing")] = False,
+) -> None:
+    """Play the whole loop on real texts, in a project of its own: drift, alarm, retraining, promotion, recovery.
+
+    Exit code 0 only if all of it happened, else 1. It then stays up to be looked at.
+    """
+    from flows.demo import play
+
+    if end:
+        play.stop(line)
+        raise typer.Exit
+    raise typer.Exit(play.play(line, reduced, stop))
 
 
 def main() -> None:

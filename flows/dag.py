@@ -99,6 +99,31 @@ class Dag:
             return True
         return False
 
+    def collect_garbage(self, dry_run: bool) -> tuple[int, int]:
+        """Delete from DVC's local cache what no tag, branch, experiment or working tree names; files and bytes of it.
+
+        What is registered has a tag, and what the loop proposes a branch. Raises BusyError while DVC is at work.
+        """
+        # force: a clone that holds a part of the data is no fault; of a folder whose list is nowhere nothing is whole.
+        named = {"all_tags": True, "all_branches": True, "all_experiments": True, "force": True}
+        cache = self.repo.cache.local
+        with _plain_errors():
+            with self.repo.lock:
+                used = {one.value for group in self.repo.used_objs(**named).values() for one in group}
+            unused = [Path(cache.oid_to_path(oid)) for oid in cache.all() if oid not in used]
+            size = sum(path.stat().st_size for path in unused)
+            if unused and not dry_run:
+                self.repo.gc(**named, workspace=True)
+        return len(unused), size
+
+    def push(self, line: str, *pins: Path) -> bool:
+        """Bring what a line's stages made, and what `.dvc` files pin, to the default remote; whether there is one."""
+        if self.repo.config["core"].get("remote") is None:
+            return False
+        with _plain_errors():
+            self.repo.push([*(stage.addressing for stage in self.stages(line)), *map(str, pins)])
+        return True
+
     def matches(self, pin: Path) -> bool:
         """Whether the folder beside a `.dvc` file is what the file pins."""
         with _plain_errors(), self.repo.lock:

@@ -1,5 +1,7 @@
 """The serving folder of the project: what is deployed there, and which releases the store must not drop."""
 
+from pathlib import Path
+
 from flows import approvals, registry
 from flows.examine import Case
 from flows.record import now
@@ -23,6 +25,19 @@ def spared(line: Line) -> set[str]:
     return {release for release in found if release}
 
 
+def unused(line: Line) -> list[Path]:
+    """Folders of releases in a serving folder of this machine that nothing points to; a rollback puts one back.
+
+    None for a folder elsewhere. Raises StageError for a pointer that cannot be read.
+    """
+    folder = serving_folder()
+    if not folder.local:
+        return []
+    pointer = folder.pointer(line.name)
+    named = {one.release for one in (pointer, pointer.shadow, pointer.canary) if one} if pointer else set()
+    return [path for path in Path(folder.root, line.name, "releases").glob("*") if path.name not in named]
+
+
 def serves(line: Line, assigned: registry.Assigned) -> bool:
     """Whether the serving folder points to an assigned version, as it was promoted."""
     try:
@@ -42,3 +57,12 @@ def point(case: Case, version: str, variant: str, by: str) -> None:
         allow_cpu=settings.allow_cpu, by=by, time=now(),
     )  # fmt: skip
     serving_folder().point(pointer)
+
+
+def points_to(case: Case) -> bool:
+    """Whether the serving folder names a release as its line's."""
+    try:
+        pointer = serving_folder().pointer(case.line.name)
+    except StageError:  # broken: it names nothing
+        return False
+    return pointer is not None and pointer.release == case.release

@@ -91,7 +91,7 @@ def _providers() -> Iterator[Finding]:
 def _disk() -> Iterator[Finding]:
     free = shutil.disk_usage(".").free
     state: Literal["ok", "wrong"] = "ok" if free >= LEAST_FREE else "wrong"
-    mend = "" if state == "ok" else "free some: `dvc gc --workspace` drops what no stage of this tree needs"
+    mend = "" if state == "ok" else "free some: `tidegate cleanup` drops what nobody needs"
     yield Finding("disk", state, f"{free / 2**30:.1f} GiB free", mend)
 
 
@@ -142,7 +142,8 @@ def _prefect() -> Iterator[Finding]:
             httpx.get(f"{url}/health", timeout=5).raise_for_status()
             yield Finding("Prefect", "ok", f"server at {url}")
         except httpx.HTTPError as error:
-            yield Finding("Prefect", "wrong", f"no answer from {url}: {error}", "start it, or unset PREFECT_API_URL")
+            mend = "start it, or unset PREFECT_API_URL; where `tidegate up` started it, `tidegate ps` says more"
+            yield Finding("Prefect", "wrong", f"no answer from {url}: {error}", mend)
         return
     database = HOME / "prefect.db"
     if not database.exists():

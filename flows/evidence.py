@@ -4,28 +4,20 @@ Evidently computes nothing here. It is given the figures that the observation al
 the page; metrics and tests are its own, so that its UI reads them.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from flows import observations
+from flows import history, observations
+from flows.history import ESTIMATED, KNOWN, severity_of
 from tasks.core.files import atomic
 from tasks.core.quiet import silence
-from tasks.drift.result import Check, Figure, Observation
+from tasks.drift.result import Observation
 
-if TYPE_CHECKING:
-    from evidently.legacy.model.widget import BaseWidgetInfo
-    from evidently.ui.workspace import Workspace
-
-log = logging.getLogger("tidegate")
-
-WORKSPACE = observations.FOLDER / "workspace"
 RANK = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
 FROM_WARNING = 1  # the highest rank that passes
-BARS = 60  # of a histogram at most
-ROWS = 50  # of a table at most
+PAGES = 50  # that a line keeps: one is 4 MB, and any can be drawn anew from its record
 
 
 def write_report(made: Observation) -> str:
@@ -35,11 +27,30 @@ def write_report(made: Observation) -> str:
     """
     silence()
     snapshot = _snapshot(made)
+    target = _draw(made, snapshot)
+    for old in sorted(target.parent.glob("*.html"))[:-PAGES]:
+        old.unlink(missing_ok=True)
+    history.add(made, snapshot)
+    return target.name
+
+
+def page(line: str, observation: str) -> Path | None:
+    """The report of an observation, drawn anew where it was cleared away; None where there is none. Raises OSError."""
+    made = observations.read(line, observation)
+    if made is None or made.report is None:
+        return None
+    target = observations.path(line, observation).with_name(made.report)
+    if not target.exists():
+        silence()
+        _draw(made, _snapshot(made))
+    return target
+
+
+def _draw(made: Observation, snapshot: Any) -> Path:
     target = observations.path(made.line, made.id).with_suffix(".html")
     with atomic(target) as temporary:
         snapshot.save_html(str(temporary))
-    _add_run(made, snapshot)
-    return target.name
+    return target
 
 
 def _snapshot(made: Observation) -> Any:
@@ -49,9 +60,11 @@ def _snapshot(made: Observation) -> Any:
     from evidently.metrics import MeanValue
     from evidently.tests import lte
 
+    from flows.evidence_page import widgets
+
     figures = dict(_figures(made))
-    severities = {f"{check.name}: severity": float(RANK[check.severity]) for check in made.checks}
-    drawn = list(_widgets(made))
+    severities = {severity_of(check.name): float(RANK[check.severity]) for check in made.checks}
+    drawn = list(widgets(made))
 
     class Observed(MetricContainer):  # type: ignore[misc]
         """The observation's figures, drawn as the observation has them."""
@@ -68,131 +81,20 @@ def _snapshot(made: Observation) -> Any:
     row = pd.DataFrame([{**figures, **severities}])
     data = Dataset.from_pandas(row, data_definition=DataDefinition(numerical_columns=list(row.columns)))
     report = Report([Observed()], tags=[made.health, made.severity], metadata={"line": made.line, "id": made.id})
-    return report.run(data, None, name=f"{made.line} {made.id}", timestamp=datetime.fromisoformat(made.time))
+    snapshot = report.run(data, None, name=f"{made.line} {made.id}", timestamp=datetime.fromisoformat(made.time))
+    for result in snapshot.metric_results.values():
+        result.widget = []  # a plot of one number each, that nothing shows
+    return snapshot
 
 
 def _figures(made: Observation) -> Iterator[tuple[str, float]]:
     """What `evidently ui` can draw over time."""
     yield "rows", float(made.rows)
     yield "labelled", float(made.labelled)
-    for name, figure in (("known", made.accuracy_known), ("estimated", made.accuracy_estimated)):
+    for name, figure in ((KNOWN, made.accuracy_known), (ESTIMATED, made.accuracy_estimated)):
         if figure is not None:
-            yield f"accuracy, {name}", figure.value
+            yield name, figure.value
     if made.cost is not None:
         yield "accuracy lost", made.cost.value
     for check in made.checks:
         yield f"{check.name}: {check.statistic}", check.value
-
-
-def _widgets(made: Observation) -> Iterator["BaseWidgetInfo"]:
-    from evidently.legacy.renderers.html_widgets import table_data, text_widget
-
-    yield text_widget(title=f"{made.line}: {made.health}", text=_markdown(made.reason))
-    yield table_data(title="What was looked at", column_names=["", ""], data=list(_facts(made)))
-    head = ["check", "severity", "statistic", "value", "limit", "p, corrected", "detectable", "rows", "reason"]
-    yield table_data(title="Checks", column_names=head, data=[_row(check) for check in made.checks])
-    if made.skipped:
-        rows = [[_safe(one.name), _safe(one.reason)] for one in made.skipped]
-        yield table_data(title="Not checked", column_names=["check", "why"], data=rows)
-    for check in made.checks:
-        for name, content in check.evidence.items():
-            yield from _evidence(f"{check.name}: {name.replace('_', ' ')}", content)
-
-
-def _facts(made: Observation) -> Iterator[list[str]]:
-    yield ["release", f"{made.release} ({made.version})"]
-    yield ["window", f"{made.since or 'the last rows'} to {made.until}"]
-    yield ["rows", f"{made.rows:,}, of which {made.labelled:,} have a label; the reference has {made.rows_reference:,}"]
-    yield ["accuracy on the release's test rows", _figure(made.accuracy_reference)]
-    yield ["accuracy where labels have come", _figure(made.accuracy_known)]
-    yield ["accuracy, estimated without labels", _figure(made.accuracy_estimated)]
-    yield ["accuracy lost", _figure(made.cost)]
-    if made.latency_ms_p50 is not None:
-        yield ["latency", f"{made.latency_ms_p50} ms p50, {made.latency_ms_p95} ms p95"]
-
-
-def _figure(figure: Figure | None) -> str:
-    if figure is None:
-        return "unknown"
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}, {figure.rows:,} rows)"
-
-
-def _row(check: Check) -> list[str]:
-    rows = f"{check.rows_reference:,} / {check.rows_current:,}" + (" (a sample)" if check.sampled else "")
-    numbers = [_number(n) for n in (check.value, check.limit, check.p_adjusted, check.detectable)]
-    return [check.name, check.severity, _safe(check.statistic), *numbers, rows, _safe(check.reason)]
-
-
-def _evidence(title: str, content: Any) -> Iterator["BaseWidgetInfo"]:
-    """A pair of histograms, a table of records, or a sentence."""
-    from evidently.legacy.renderers.html_widgets import plotly_figure, table_data, text_widget
-
-    if isinstance(content, dict) and {"reference", "current"} <= content.keys():
-        yield plotly_figure(title=title, figure=_bars(content))
-    elif isinstance(content, list) and content and all(isinstance(record, dict) for record in content):
-        names = list(content[0])
-        rows = [[_cell(record.get(name)) for name in names] for record in content[:ROWS]]
-        yield table_data(title=title, column_names=[name.replace("_", " ") for name in names], data=rows)
-    elif content not in (None, [], {}, ""):
-        yield text_widget(title=title, text=_markdown(str(content)))
-
-
-def _bars(content: dict[str, Any]) -> Any:
-    """Shares of both windows side by side; `edges` or `categories` name the bars."""
-    import plotly.graph_objects as go
-
-    names = _names(content, len(content["reference"]))
-    bars = [
-        go.Bar(name=side, x=names, y=_shares(content[side])[:BARS], marker_color=colour)
-        for side, colour in (("reference", "#8a94a6"), ("current", "#c8553d"))
-    ]
-    return go.Figure(bars, layout={"barmode": "group", "yaxis": {"title": "share of rows", "tickformat": ".0%"}})
-
-
-def _names(content: dict[str, Any], count: int) -> list[str]:
-    if "edges" in content:
-        edges = [f"{edge:g}" for edge in content["edges"]]
-        inner = [f"{low} – {high}" for low, high in pairwise(edges)]
-        return (inner if len(inner) == count else edges)[:BARS]
-    return [_markdown(str(name)) for name in content.get("categories", range(count))][:BARS]
-
-
-def _shares(counts: Sequence[float]) -> list[float]:
-    total = float(sum(counts))
-    return [count / total if total else 0.0 for count in counts]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
-
-
-def _cell(value: Any) -> str:
-    return _number(value) if isinstance(value, float) else _safe(str(value))
-
-
-def _safe(text: str) -> str:
-    """For a table, which shows text as it is: nothing that could end the script element around the page's data."""
-    return text.replace("</", "<\u200b/").replace("<!", "<\u200b!")
-
-
-def _markdown(text: str) -> str:
-    """For what is read as Markdown or HTML: text that stays text."""
-    from html import escape
-
-    return "".join(f"\\{char}" if char in r"\`*_[]()#" else char for char in escape(text))
-
-
-def _add_run(made: Observation, snapshot: Any) -> None:
-    """History for `evidently ui --workspace .tidegate/monitor/workspace`; a broken workspace stops nothing."""
-    from evidently.ui.workspace import Workspace
-
-    try:
-        workspace = Workspace.create(str(WORKSPACE))
-        workspace.add_run(_project(workspace, made.line), snapshot, include_data=False)
-    except Exception as error:  # whatever a file of another version or half a file makes Evidently raise
-        log.warning("The run was not added to %s: %s. Move it away to begin anew.", WORKSPACE, type(error).__name__)
-
-
-def _project(workspace: "Workspace", line: str) -> Any:
-    known = [project for project in workspace.list_projects() if project.name == line]
-    return (known[0] if known else workspace.create_project(line)).id

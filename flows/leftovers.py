@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,11 @@ from tasks.core.line import STATE
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
 SCRATCH = STATE / "scratch"
+BEGINS = timedelta(minutes=10)
+"""In which the process of a run begins after a worker took the run: some seconds, on a busy machine a minute."""
 
 
 def tag() -> str:
@@ -40,10 +44,18 @@ def crash_dead_runs(client: "SyncPrefectClient") -> list[str]:
 
     unfinished = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
     runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=unfinished)))
-    dead = [run for run in runs if not all(alive(t) for t in run.tags if t.startswith("process:"))]
+    dead = [run for run in runs if not all(alive(t) for t in run.tags if t.startswith("process:")) or _lost(run)]
     for run in dead:
         client.set_flow_run_state(run.id, Crashed(message="Its process was killed."), force=True)
     return [run.name for run in dead]
+
+
+def _lost(run: "FlowRun") -> bool:
+    """Whether a worker took a run and died before the run's own process began."""
+    tagged = any(tag.startswith("process:") for tag in run.tags)
+    if tagged or run.work_pool_name is None or run.state is None or not run.state.is_pending():
+        return False
+    return datetime.now(UTC) - run.state.timestamp > BEGINS
 
 
 def scratch_folders() -> list[Path]:

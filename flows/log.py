@@ -1,11 +1,15 @@
 """`tidegate log`: what the prediction log holds, what waits, what was lost; deleting what is old."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from tasks.core.settings import line_params, read_params
+
+if TYPE_CHECKING:
+    from serving.log.settings import LogSettings
 
 
 def show(line: str | None) -> None:
@@ -39,12 +43,28 @@ def show(line: str | None) -> None:
     console.print("lost: " + (", ".join(f"{count:,} {kind}" for kind, count in sorted(losses.items())) or "nothing"))
 
 
-def purge(line: str | None) -> int:
-    """Delete rows older than `serving.log.keep_days`; returns how many predictions that were."""
+def file() -> Path | None:
+    """The log's database where it is an SQLite file, there or not; None where it is elsewhere."""
+    from serving.log.settings import load_log
+
+    return sqlite_file(load_log())
+
+
+def sqlite_file(settings: "LogSettings") -> Path | None:
+    """The same of a log's settings."""
+    from sqlalchemy.engine import make_url
+
+    url = make_url(settings.database())
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def purge(line: str | None, dry_run: bool = False) -> int:
+    """Delete rows older than `serving.log.keep_days`, or with `dry_run` count them; returns how many predictions."""
     from serving.log import retention
     from serving.log.database import connected
     from serving.log.settings import load_log
 
     settings = load_log()
     with connected(settings.database()) as engine:
-        return retention.purge(engine, settings.keep_days, line)
+        do = retention.old if dry_run else retention.purge
+        return do(engine, settings.keep_days, line)

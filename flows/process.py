@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from tasks.core.errors import RejectedError, SettingsError, StageError, TidegateError
@@ -22,10 +23,18 @@ class RunCancelled(Exception):
 
 
 @contextmanager
-def child(command: list[str], *, stdout: int | None = None, merged: bool = False) -> Iterator["subprocess.Popen[str]"]:
+def child(
+    command: list[str],
+    *,
+    stdout: int | None = None,
+    merged: bool = False,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator["subprocess.Popen[str]"]:
     """A child process in a session of its own that lives no longer than this block, nor than this process.
 
-    Its errors go where this process's do when that is a terminal, else, or when `merged`, where its output goes.
+    `environment` is added to that of this process. Its errors go where this process's do when that is a terminal, else,
+    or when `merged`, where its output goes.
 
     The child is told of a pipe whose other end this process holds: when that closes, the child ends its group.
     """
@@ -34,7 +43,8 @@ def child(command: list[str], *, stdout: int | None = None, merged: bool = False
     try:
         process = subprocess.Popen(
             command,
-            env={**os.environ, PARENT_PIPE: str(reading)},
+            cwd=cwd,
+            env={**os.environ, **(environment or {}), PARENT_PIPE: str(reading)},
             pass_fds=[reading],
             start_new_session=True,
             stdin=subprocess.DEVNULL,

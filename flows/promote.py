@@ -26,6 +26,9 @@ from tasks.core.line import Line
 
 log = logging.getLogger("tidegate")
 
+AUTOMATIC = "none, params.yaml says promote.automatic"
+"""Stands where a record has a person's proof."""
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -54,10 +57,12 @@ def promote(
     key: str | None = None,
     trial: Trial | None = None,
     automatic: bool = False,
+    publish: Callable[[], None] | None = None,
 ) -> str:
     """Make a release (default: the newest) champion and let it serve; returns what was done, in a sentence.
 
-    `key` is the approver's API key, where it comes neither from the environment nor from a terminal. Raises
+    `key` is the approver's API key, where it comes neither from the environment nor from a terminal. `publish` is
+    called when the tags are made and before the release serves; what it raises ends the promotion there. Raises
     RejectedError where a gate, the comparison, an approver or the trial says no, NotAllowedError where `by` may not
     decide, BusyError during another promotion of the line, TidegateError on what has to be mended first.
     """
@@ -68,7 +73,7 @@ def promote(
             say_if_rejected_since(case)
         current = current_champion(case.line)
         if current is not None and release_of(case.line, current) == case.release:
-            return _renew(case, current, "approve", by, key, trial)
+            return _renew(case, current, "approve", by, key, trial, automatic)
         grounds = examine(case)
         approved = _automatically(case) if automatic else _approved(case, grounds, by, why, key)
         chosen = (trial or tried)(case.line, case.bundle)
@@ -79,8 +84,11 @@ def promote(
         if known is None:
             registry.register(record, grounds.commit or commits.record(case.line, case.bundle))
         registry.assign(record)
+        if publish is not None:
+            publish()
         deploy.point(case, version, chosen.variant, approved.by)
-    _say_push()
+    if publish is None:
+        _say_push()
     return f"{version} of {name} (release {case.release}, {chosen.variant}) is champion and serves.{_tail(chosen)}"
 
 
@@ -178,7 +186,7 @@ def _automatically(case: Case) -> Approved:
             f"`tidegate promote` alone."
         )
     by = os.environ.get(DEPLOYMENT) or (asked("config", "user.name") or "").strip() or "tidegate run"
-    return Approved(by, (asked("config", "user.email") or "").strip(), "none, params.yaml says promote.automatic")
+    return Approved(by, (asked("config", "user.email") or "").strip(), AUTOMATIC)
 
 
 def _record(
@@ -233,12 +241,20 @@ def _target(line: Line, current: registry.Assigned, to: str | None) -> registry.
     return before[-1]
 
 
-def _renew(case: Case, current: registry.Assigned, act: Act, by: str, key: str | None, trial: Trial | None) -> str:
-    """Let the champion serve, where the pointer is not right."""
+def _renew(
+    case: Case, current: registry.Assigned, act: Act, by: str, key: str | None, trial: Trial | None,
+    automatic: bool = False,
+) -> str:  # fmt: skip
+    """Let the champion serve, where the pointer is not right. What params.yaml promoted, params.yaml completes."""
     what = f"{current.version} of {case.line.name} (release {case.release}) is champion already"
     if deploy.serves(case.line, current):
         return f"{what} and serves. Nothing to do."
-    approved = allowed(Question(act, case.line, case.release, by), key)
+    record = current.record if automatic else None
+    approved = (
+        Approved(record.by, record.email, record.proof)
+        if record and record.proof == AUTOMATIC
+        else allowed(Question(act, case.line, case.release, by), key)
+    )
     variant = current.record.variant if current.record else (trial or tried)(case.line, case.bundle).variant
     deploy.serving_folder().put(case.line.name, case.bundle)
     deploy.point(case, current.version, variant, approved.by)

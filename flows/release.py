@@ -33,11 +33,12 @@ EXIT_CODES = {name: error.exit_code for error, name in NAMES.items()}
 
 
 @flow(name="release", flow_run_name="release-{line}")
-def release(line: str, until: str | None = None, force: list[str] | None = None) -> State[Any]:
+def release(line: str, until: str | None = None, force: list[str] | None = None, decide: bool = True) -> State[Any]:
     """Take a line from its sources to a release.
 
-    `until` is the last stage to bring up to date; `force` names stages to run though nothing changed. A gate that
-    rejects ends the run as failed, with its checks in the message.
+    `until` is the last stage to bring up to date; `force` names stages to run though nothing changed. With `decide` the
+    release is proposed or promoted where params.yaml asks for that. A gate that rejects ends the run as failed, with
+    its checks in the message.
     """
     logging.getLogger("prefect.task_runs").addFilter(_has_something_to_say)
     try:
@@ -56,7 +57,7 @@ def release(line: str, until: str | None = None, force: list[str] | None = None)
                 state = _run(stage_name(stage), _stage, dag, stage, subject, force or [], cancelled)
     if state.is_completed() and until in (None, "release"):
         state = _run("store", lambda: _store(subject, settings))
-        if state.is_completed() and (settings.promote.automatic or settings.promote.approval == "human"):
+        if state.is_completed() and decide and (settings.promote.automatic or settings.promote.approval == "human"):
             state = _run("promote", _promote, subject, settings, state.message)
     # A new state of the same kind: a task's own would be counted ("1/1 states failed") instead of shown.
     return State(type=state.type, name=state.name, message=state.message)

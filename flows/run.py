@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from flows import leftovers, store, world
 from flows.dag import Dag, stage_name
 from flows.lock import hold
+from flows.scheduled import TAG
 from flows.server import server, settle
 from flows.settings import LineSettings, load
 from tasks.core.errors import RejectedError
@@ -75,7 +76,7 @@ def _run(name: str, until: str | None, force: list[str]) -> int:
     from flows.release import EXIT_CODES, release
 
     try:
-        with tags(leftovers.tag()):
+        with tags(TAG, leftovers.tag()):
             state = release(name, until, force, return_state=True)
     except KeyboardInterrupt:
         log.error("Interrupted. Nothing half-done was recorded; run the same command to go on.")

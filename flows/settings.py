@@ -5,8 +5,11 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from flows.alert_settings import AlertSettings
+from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
+from flows.ops_settings import OpsSettings
+from flows.up_settings import UpSettings
 from serving.settings import load_serving
 from tasks import behaviour
 from tasks.comparison import CompareSettings
@@ -71,6 +74,13 @@ class LineSettings(Sources):
     loop: LoopSettings = LoopSettings()
     keep_releases: int = Field(10, ge=1, description="unregistered releases that the release store keeps")
 
+    @model_validator(mode="after")
+    def _judges_its_own(self) -> "LineSettings":
+        names = [source.name for source in self.sources]
+        if unknown := [name for name in self.quality_gate.sources or () if name not in names]:
+            raise ValueError(f"quality_gate.sources names {', '.join(unknown)}; sources are {', '.join(names)}")
+        return self
+
 
 class Params(Settings):
     """The top level of params.yaml; what is below is validated where it is used."""
@@ -78,6 +88,9 @@ class Params(Settings):
     lines: dict[str, Any]
     serving: Any = None
     alerts: AlertSettings = AlertSettings()
+    housekeeping: HousekeepingSettings = HousekeepingSettings()
+    up: UpSettings = UpSettings()
+    ops: OpsSettings = OpsSettings()
 
 
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:

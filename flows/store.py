@@ -43,13 +43,17 @@ def keep(line: Line, last: int, spared: Set[str]) -> Path:
         else:  # restored from DVC's cache, where it is not kept
             write_provenance(temporary / record.name, restored=True)
         temporary.rename(folder)
-    for old in releases(line.name)[last:]:
-        if old.id not in spared:
-            _drop(line, old)
+    for each in old(line.name, last, spared):
+        drop(line, each)
     return folder
 
 
-def _drop(line: Line, old: Stored) -> None:
+def old(line: str, last: int, spared: Set[str]) -> list[Stored]:
+    """What `keep` would drop: all but the `last` newest of a line and those of `spared`."""
+    return [each for each in releases(line)[last:] if each.id not in spared]
+
+
+def drop(line: Line, old: Stored) -> None:
     """Delete a release. Its comparisons go elsewhere: they count how often a test set was looked at."""
     for comparison in old.folder.glob("comparisons/*"):
         target = ELSEWHERE / line.name / f"{old.id}-{comparison.name}"

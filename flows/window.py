@@ -1,8 +1,9 @@
 """The two windows of a look: live traffic streamed from the prediction log, and the rows that a release brings."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,39 @@ from sqlalchemy import Engine
 from serving.log import projection, read
 from serving.log.descriptors import describe
 from serving.log.read import Chunk
+from serving.log.rows import when
 from tasks.core.files import read_parquet
 from tasks.drift.tallies import Tallies
 from tasks.drift.window import Window
 
-SKEW = timedelta(minutes=5)
-"""Clocks of machines differ by less; a row later than that bears a wrong time."""
+_HASH = re.compile("[0-9a-f]{64}")  # what serving.log.text: hmac keeps instead of a text
 
 
-def reference(bundle: Path, variant: str, width: int) -> Window:
-    """The validation and test rows that a release brings, with the answers of a variant, embeddings cut to `width`."""
+@dataclass(frozen=True)
+class Reference:
+    """The rows that a release brings, with the answers of a variant."""
+
+    window: Window
+    """Of the validation and the test side."""
+    projected_by: str
+    """How its embeddings were projected, as the log names it."""
+    right: int
+    judged: int
+    """Rows of the test side, and of them those that it answered right."""
+
+
+def reference(bundle: Path, variant: str, width: int, sample_rows: int, seed: int) -> Reference:
+    """Read a release's reference; at most `sample_rows` of its rows, drawn at random, make the window."""
     rows = read_parquet(bundle / "reference/rows.parquet")
     answers = read_parquet(bundle / f"reference/{variant}.parquet")
+    right = (rows["label"] == answers["predicted"])[rows["side"] == "test"]
+    if len(rows) > sample_rows:
+        places = np.sort(np.random.default_rng(seed).choice(len(rows), sample_rows, replace=False))
+        rows, answers = rows.iloc[places], answers.iloc[places]
     texts: list[str] = rows["text"].tolist()
     about = describe(texts)
     embeddings = np.stack(answers["embedding"].tolist()).astype(np.float32)
-    return Window(
+    window = Window(
         text=texts,
         label=answers["predicted"].tolist(),
         probabilities=np.stack(answers["probabilities"].tolist()).astype(np.float32),
@@ -40,70 +58,89 @@ def reference(bundle: Path, variant: str, width: int) -> Window:
         script_share=np.array(about.script_share, np.float32),
         true_label=rows["label"].tolist(),
     )
-
-
-def judged(bundle: Path, variant: str) -> tuple[int, int]:
-    """Of a release's test rows: how many it answers right, and how many there are."""
-    rows = read_parquet(bundle / "reference/rows.parquet", ["label", "side"])
-    answers = read_parquet(bundle / f"reference/{variant}.parquet", ["predicted"])
-    test = (rows["side"] == "test").to_numpy()
-    return int((rows["label"] == answers["predicted"]).to_numpy()[test].sum()), int(test.sum())
+    return Reference(window, projection.name(embeddings.shape[1], width), int(right.sum()), len(right))
 
 
 @dataclass
 class Current:
     """What was streamed of the current window."""
 
-    sample: Window | None = None
-    """Rows evenly over the window, at most as many as were asked for; None where there are none."""
     rows: int = 0
-    others: int = 0
-    """Rows of other releases, which are not looked at."""
     labelled: int = 0
     right: int = 0
+    """Of the labelled rows those that the model answered so."""
     requests: int = 0
     first: datetime | None = None
     last: datetime | None = None
+    """When the first and the last request came, UTC; None where there is none."""
+    sample: Window | None = None
+    """Rows evenly over the window, at most as many as were asked for; None where there are none."""
     latencies: list[NDArray[np.float32]] = field(default_factory=list)
 
     def latency(self, share: float) -> float | None:
         """A quantile over the rows, in ms."""
         return round(float(np.quantile(np.concatenate(self.latencies), share)), 2) if self.latencies else None
 
+    def count(self, chunk: Chunk) -> None:
+        """Take in what the next rows tell."""
+        pairs = [(true, said) for true, said in zip(chunk.true_label, chunk.label, strict=True) if true is not None]
+        self.rows += len(chunk)
+        self.labelled += len(pairs)
+        self.right += sum(true == said for true, said in pairs)
+        self.requests += int((chunk.position == 0).sum())
+        self.first = self.first or _utc(chunk.time[0])
+        self.last = _utc(chunk.time[-1])
+        self.latencies.append(chunk.latency_ms)
 
-def stream(
-    engine: Engine, line: str, release: str, tallies: Tallies, sample_rows: int, seed: int,
-    since: datetime | None, until: datetime, last: int | None,
-) -> Current:  # fmt: skip
+
+@dataclass(frozen=True)
+class Span:
+    """Which rows of the prediction log a look is at: those that a release answered in a time, or the last of them."""
+
+    line: str
+    release: str
+    since: datetime | None
+    until: datetime
+    last: int | None = None
+
+
+def stream(engine: Engine, span: Span, known: Reference, tallies: Tallies, sample_rows: int, seed: int) -> Current:
     """Read the window once, chunk by chunk: all rows are counted into `tallies`, some are kept.
 
     The kept rows are drawn one from each of `sample_rows` stretches of equal size, so that every hour has its share.
     """
-    expected = read.count(engine, line, since, until)
-    expected = expected if last is None else min(expected, last)
+    expected = read.count(engine, span.line, span.since, span.until, release=span.release)
+    expected = expected if span.last is None else min(expected, span.last)
     places = _places(expected, sample_rows, seed)
-    current, kept, seen = Current(), [], 0
-    for chunk in read.window(engine, line, since, until, last):
-        inside = places[(places >= seen) & (places < seen + len(chunk))] - seen
-        seen += len(chunk)
-        ours = np.array([one == release for one in chunk.release])
-        current.others += int((~ours).sum())
-        if ours.any():
-            window = as_window(chunk)
-            tallies.add(window if ours.all() else window.take(np.flatnonzero(ours)))
-            kept.append(window.take(inside[ours[inside]]))
-            _count(current, chunk, ours)
-    current.sample = _joined([part for part in kept if len(part)])
+    current, kept = Current(), []
+    for chunk in read.window(engine, span.line, span.since, span.until, span.last, release=span.release):
+        window = as_window(chunk, known)
+        tallies.add(window)
+        inside = places[(places >= current.rows) & (places < current.rows + len(chunk))] - current.rows
+        if len(inside):
+            kept.append(window.take(inside))
+        current.count(chunk)
+    current.sample = _joined(kept)
     return current
 
 
-def as_window(chunk: Chunk) -> Window:
-    """A chunk of the log as a window; answers outside the release's labels have NaN behind."""
+def others(engine: Engine, span: Span, current: Current) -> int:
+    """Rows of the same time that other releases answered."""
+    since = span.since or current.first
+    return read.count(engine, span.line, since, span.until) - current.rows if since else 0
+
+
+def as_window(chunk: Chunk, known: Reference) -> Window:
+    """A chunk of the log as a window. Hashes are no texts; a projection that was made otherwise is NaN."""
+    alike = np.array([name == known.projected_by for name in chunk.projected_by])
+    comparable = np.full((len(chunk), known.window.projection.shape[1]), np.nan, np.float32)
+    if alike.any():
+        comparable[alike] = chunk.projection[alike, : comparable.shape[1]]
     return Window(
-        text=chunk.text,
+        text=[None if text is None or _HASH.fullmatch(text) else text for text in chunk.text],
         label=chunk.label,
         probabilities=chunk.probabilities,
-        projection=chunk.projection,
+        projection=comparable,
         characters=chunk.characters,
         words=chunk.words,
         non_letters=chunk.non_letters,
@@ -122,37 +159,18 @@ def _places(rows: int, wanted: int, seed: int) -> NDArray[np.int64]:
     return edges[:-1] + drawn.astype(np.int64)
 
 
-def _count(current: Current, chunk: Chunk, ours: NDArray[np.bool_]) -> None:
-    places = np.flatnonzero(ours)
-    pairs = [(chunk.true_label[n], chunk.label[n]) for n in places]
-    times = chunk.time[places].astype("datetime64[us]").astype(datetime)
-    current.rows += len(places)
-    current.labelled += sum(true is not None for true, _ in pairs)
-    current.right += sum(true == said for true, said in pairs)
-    current.requests += int((chunk.position[places] == 0).sum())
-    current.first = current.first or times[0]
-    current.last = times[-1]
-    current.latencies.append(chunk.latency_ms[places])
+def _utc(time: np.datetime64) -> datetime:
+    return when(int(time.astype("datetime64[us]").astype(np.int64)))
 
 
 def _joined(parts: Sequence[Window]) -> Window | None:
     if not parts:
         return None
-    names = list(Window.__dataclass_fields__)
-    return Window(**{name: _concatenated([getattr(part, name) for part in parts]) for name in names})
+    columns = {name: [getattr(part, name) for part in parts] for name in Window.__dataclass_fields__}
+    return Window(**{name: _concatenated(values) for name, values in columns.items()})
 
 
 def _concatenated(columns: Sequence[Any]) -> Any:
-    if not isinstance(columns[0], np.ndarray):
-        return [value for column in columns for value in column]
-    arrays = [np.asarray(column) for column in columns]
-    if arrays[0].ndim == 1:
-        return np.concatenate(arrays)
-    width = max(array.shape[1] for array in arrays)
-    return np.concatenate([_widened(array, width) for array in arrays])
-
-
-def _widened(array: NDArray[np.generic], width: int) -> NDArray[np.generic]:
-    """NaN behind rows of another width: an earlier setting of the log."""
-    more = width - array.shape[1]
-    return np.pad(array.astype(np.float32), ((0, 0), (0, more)), constant_values=np.nan) if more else array
+    if isinstance(columns[0], np.ndarray):
+        return np.concatenate(columns)
+    return [value for column in columns for value in column]

@@ -7,14 +7,14 @@ from tasks.core.errors import SettingsError
 BACKLOG = 2048
 
 
-def open_listener(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int, what: str = "The service") -> socket.socket:
     """A socket that listens; port 0 lets the system choose. Raises SettingsError where it cannot be had."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise SettingsError(
-            f"The service cannot listen on {host}, port {port}: {error.strerror or error}. Give another port; 0 lets "
+            f"{what} cannot listen on {host}, port {port}: {error.strerror or error}. Give another port; 0 lets "
             "the system choose one."
         ) from None
 

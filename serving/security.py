@@ -85,7 +85,7 @@ class Access:
             return Caller(ANONYMOUS)
         team = self.keys.team
         if team is None:
-            _from_here(headers)
+            from_here(headers)
             return Caller(ANONYMOUS)
         member = team.authenticate(_token(headers))
         if member is None:
@@ -124,20 +124,20 @@ def _token(headers: Mapping[str, str]) -> str:
     return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
 
 
-def _from_here(headers: Mapping[str, str]) -> None:
+def from_here(headers: Mapping[str, str], what: str = "This service") -> None:
     """Raises Refused for a request that came from another machine, or through a page in a browser of this one."""
     forwarded = next((name for name in FORWARDING if name in headers), None)
     if forwarded:
         raise Refused(
             401, "unauthorized",
-            f"This service has no keys and serves its own machine alone; the header {forwarded} says that the request "
+            f"{what} has no keys and serves its own machine alone; the header {forwarded} says that the request "
             "came through a proxy. Write a team.yaml with keys.",
         )  # fmt: skip
     host = headers.get("host", "")
     if host and not loopback(_name_of(host)):
         raise Refused(
             401, "unauthorized",
-            "This service has no keys and serves its own machine alone: ask it as localhost, or write a team.yaml.",
+            f"{what} has no keys and serves its own machine alone: ask it as localhost, or write a team.yaml.",
         )  # fmt: skip
 
 
@@ -156,10 +156,10 @@ def loopback(host: str) -> bool:
         return False
 
 
-def check_binding(host: str, keys: Keys) -> None:
+def check_binding(host: str, keys: Keys, what: str = "The service") -> None:
     """Raises SettingsError where other machines could ask a service that knows no keys."""
     if keys.team is None and not loopback(host):
         raise SettingsError(
-            f"The service was to listen on {host}, where other machines reach it, without keys. Write a team.yaml with "
-            "a key per application, or listen on 127.0.0.1."
+            f"{what} was to listen on {host}, where other machines reach it, without keys. Write a team.yaml with "
+            "keys, or listen on 127.0.0.1."
         )

@@ -3,7 +3,8 @@
 - A child that dies is replaced, after a growing pause when it keeps dying. Callers wait in the socket's queue.
 - At SIGHUP a new child is started beside the old one. Once it is warm and accepts, the old one finishes and ends. One
   that does not become ready is ended, and the old one goes on.
-- At SIGTERM or SIGINT the child finishes, and so does this process. If this process is killed, the child ends as well.
+- At SIGTERM or SIGINT the child finishes, and so does this process; likewise when the process that started this one and
+  holds the other end of its pipe is gone. If this process is killed, the child ends as well.
 """
 
 import asyncio
@@ -74,6 +75,8 @@ class Supervisor:
         for which in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(which, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._renew.set)
+        if (pipe := os.environ.pop(PARENT_PIPE, None)) is not None:
+            loop.add_reader(int(pipe), self._orphaned, int(pipe))
         child = await self._start()
         if child.process.returncode == SettingsError.exit_code:
             return SettingsError.exit_code
@@ -90,6 +93,10 @@ class Supervisor:
         self._part(child)
         await asyncio.gather(*self._partings)
         return 0
+
+    def _orphaned(self, pipe: int) -> None:
+        asyncio.get_running_loop().remove_reader(pipe)
+        self._stop.set()
 
     async def _start(self, only_ready: bool = False) -> Child:
         """A new child that accepts, or one that has ended."""

@@ -73,7 +73,7 @@ def _read(source: FeedSettings, text: TextSettings, taken: Taken, listed: Listed
     Where a portion without news ends the reading it must hold a known row: one of which all rows were left out, as
     those to be forgotten or dropped are, says nothing of those behind it.
     """
-    fresh = Fresh(taken.rows(source), listed, source.equal_rows_are_one)
+    fresh = Fresh(taken.rows(source), listed, source.equal_rows_are_one, source.told_apart_by)
     fresh.seen.add(aside.numbers("keys"))
     place = aside.told["place"]
     types = agree(last.types, aside.told["types"], source.address())

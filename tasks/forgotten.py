@@ -84,9 +84,10 @@ class Listed:
         if not self.hashes:
             return np.zeros(len(content_hashes), bool)
         pairs = zip(content_hashes, texts.to_pylist(), strict=True)
-        return np.array([self._has(row) or self._has(text or "") for row, text in pairs], bool)
+        return np.array([self.has(row) or self.has(text or "") for row, text in pairs], bool)
 
-    def _has(self, given: str) -> bool:
+    def has(self, given: str) -> bool:
+        """Whether a text, or the content's hash that names a row, is listed."""
         return split_key(given, self.salt) in self.hashes
 
 
@@ -124,6 +125,24 @@ def take_out(line: Line, subject: Subject, salt: str) -> Taken:
         rows += len(gone)
         batches.append(batch)
     return Taken(rows, batches, frozenset(ids), frozenset(texts))
+
+
+def heed(line: Line, salt: str) -> int:
+    """Take what the line's list names out of batches that came from elsewhere; returns how many rows that were.
+
+    Call it with the inbox held (tasks.sync.alone).
+    """
+    listed = Listed.of(line, salt)
+    taken = 0
+    for batch in inbox.batches(line) if listed.hashes else []:
+        with inbox.opened(batch) as file:
+            table = file.read()
+        keys = zip(table["row_key"].to_pylist(), table["split_key"].to_pylist(), strict=True)
+        kept = [not (listed.has(row.partition("-")[0]) or text in listed.hashes) for row, text in keys]
+        if not all(kept):
+            _replace(batch, table.filter(kept), line)
+            taken += kept.count(False)
+    return taken
 
 
 def _look(batch: Path, subject: Subject) -> "tuple[pa.Table, list[bool]]":

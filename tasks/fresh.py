@@ -1,12 +1,14 @@
 """Which rows of a source are new, and what becomes of them on the way into the inbox."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks import inbox
 from tasks.forgotten import Listed
 from tasks.policy_report import Treated
 from tasks.rows import BATCH
+from tasks.sources.tables import ROWS, Column
 from tasks.text import split_key
 
 if TYPE_CHECKING:
@@ -33,13 +35,15 @@ class Fresh:
     A row that stands three times in the source is three rows, unless `once`: then equal rows are one that came again.
     """
 
-    def __init__(self, before: inbox.Counter, listed: Listed, once: bool = False) -> None:
-        self.before, self.listed, self.once = before, listed, once
+    def __init__(
+        self, before: inbox.Counter, listed: Listed, once: bool = False, told_apart_by: Sequence[Column] = ROWS
+    ) -> None:
+        self.before, self.listed, self.once, self.told_apart_by = before, listed, once, told_apart_by
         self.seen = inbox.Counter()
 
     def rows(self, table: "pa.Table") -> Found:
         """Look at a table with the columns ROWS, and remember its rows as seen."""
-        hashes = content_hashes(table)
+        hashes = content_hashes(table, self.told_apart_by)
         keys = inbox.content_keys(hashes)
         nth = self.seen.count(keys) + inbox.occurrence(keys)
         times = self.before.count(keys)
@@ -52,14 +56,12 @@ class Fresh:
         return Found(new, names, keys, known)
 
 
-def content_hashes(table: "pa.Table") -> list[str]:
-    """blake2b (16 bytes, as hex) of each row as its source gave it."""
+def content_hashes(table: "pa.Table", names: Sequence[Column] = ROWS) -> list[str]:
+    """blake2b (16 bytes, as hex) of these columns of each row as its source gave it."""
     import pyarrow as pa
 
-    columns = [
-        table["id"].to_pylist(), table["text"].to_pylist(), table["label"].to_pylist(), table["ratings"].to_pylist(),
-        table["created_at"].cast(pa.int64()).to_pylist(),
-    ]  # fmt: skip
+    times = table["created_at"].cast(pa.int64())
+    columns = [(times if name == "created_at" else table[name]).to_pylist() for name in names]
     return [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in zip(*columns, strict=True)]
 
 

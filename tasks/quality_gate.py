@@ -25,6 +25,12 @@ class QualityGateSettings(Settings, block="quality_gate"):
     """What a trained model must show before it is exported."""
 
     checks: tuple[CheckSettings, ...] = Field(min_length=1, description="Limits of single figures of metrics.json.")
+    sources: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Slices, worst slices and Brier score are about rows of these alone, so that a source which comes "
+        "later, such as live traffic, moves no limit; null: all. Others get floors by slices whose `where` names them.",
+    )
     slices: tuple[SliceSettings, ...] = Field((), description="Floors under slices of the test rows.")
     worst_slices: WorstSettings | None = Field(
         None, description="A floor under the slices that are worst on validation, judged on test."

@@ -73,6 +73,14 @@ def members(
         yield f"slice {wanted.by}", np.zeros(len(rows), dtype=bool)
 
 
+def names_source(wanted: SliceSettings) -> bool:
+    """Whether a slice is told by the source of its rows."""
+    if wanted.where is None:
+        return wanted.by == "source"
+    nodes = ast.walk(ast.parse(wanted.where.strip(), mode="eval"))
+    return any(isinstance(node, ast.Name) and node.id == "source" for node in nodes)
+
+
 def select(rows: "pd.DataFrame", where: str) -> Mask:
     """The rows for which the expression is true. Raises ValueError that says what is wrong with it."""
     _allow(where)

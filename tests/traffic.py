@@ -20,15 +20,15 @@ class Nowhere:
 
 
 class Traffic:
-    """The log of the working directory, and a model that answers."""
+    """The log of the working directory, and a model that answers; `since` is what sent before."""
 
-    def __init__(self, bundle, variant="fp32"):
+    def __init__(self, bundle, variant="fp32", since=None):
         settings = load_log()
         self.engine = open_database(settings.database())
         migrate(self.engine)
         self.encoder, self.variant = Encoder(settings), variant
         self.release, self.model = release_id(bundle), Model.load(bundle, variant, threads=1)
-        self.sent = 0
+        self.sent = since.sent if since else 0
 
     def send(self, texts, time=None, release=None, labels=None, every=1):
         """Requests of ten texts, `every` seconds apart up to `time` (default: now); their ids. `labels` come along."""

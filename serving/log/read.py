@@ -77,13 +77,14 @@ def window(
     last: int | None = None,
     roles: Sequence[Role] = ANSWERED,
     chunk_rows: int = CHUNK_ROWS,
+    release: str | None = None,
 ) -> Iterator[Chunk]:
     """The rows of a line from `since` up to but without `until`, or the `last` ones of these, oldest first.
 
-    One chunk is in memory at a time. Each chunk is a query of its own: a reader never holds the database, and rows that
-    arrive meanwhile within the window may or may not be in it.
+    With `release` those alone that it answered. One chunk is in memory at a time. Each chunk is a query of its own: a
+    reader never holds the database, and rows that arrive meanwhile within the window may or may not be in it.
     """
-    within = _within(line, since, until, roles)
+    within = _within(line, since, until, roles, release)
     after = _before_last(engine, within, last) if last is not None else None
     while True:
         query = _columns().where(within).order_by(predictions.c.time, predictions.c.id).limit(chunk_rows)
@@ -104,15 +105,20 @@ def count(
     since: datetime | None = None,
     until: datetime | None = None,
     roles: Sequence[Role] = ANSWERED,
+    release: str | None = None,
 ) -> int:
-    """How many rows a window has."""
+    """How many rows a window has, with `release` those that it answered."""
     with engine.connect() as connection:
-        query = select(func.count()).select_from(predictions).where(_within(line, since, until, roles))
+        query = select(func.count()).select_from(predictions).where(_within(line, since, until, roles, release))
         return int(connection.execute(query).scalar_one())
 
 
-def _within(line: str, since: datetime | None, until: datetime | None, roles: Sequence[Role]) -> ColumnElement[bool]:
+def _within(
+    line: str, since: datetime | None, until: datetime | None, roles: Sequence[Role], release: str | None
+) -> ColumnElement[bool]:
     conditions = [predictions.c.line == line, predictions.c.role.in_(roles)]
+    if release is not None:
+        conditions.append(predictions.c.release == release)
     if since is not None:
         conditions.append(predictions.c.time >= microseconds(since))
     if until is not None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, Table, delete, distinct, select
+from sqlalchemy import Engine, Table, delete, distinct, func, select
 
 from serving.log.database import writing
 from serving.log.rows import microseconds
@@ -11,9 +11,16 @@ from serving.log.tables import feedback, forgotten, losses, predictions
 BATCH = 5_000
 
 
+def old(engine: Engine, keep_days: int, line: str | None = None) -> int:
+    """The predictions that `purge` would delete."""
+    counted = select(func.count()).where(predictions.c.time < _limit(keep_days))
+    with engine.connect() as connection:
+        return connection.scalar(counted.where(predictions.c.line == line) if line else counted) or 0
+
+
 def purge(engine: Engine, keep_days: int, line: str | None = None) -> int:
     """Delete what is older than `keep_days` (of one line, or of all); returns the predictions deleted."""
-    limit = microseconds(datetime.now(UTC) - timedelta(days=keep_days))
+    limit = _limit(keep_days)
     deleted = 0
     for name in [line] if line else lines(engine):
         deleted += _purge(engine, predictions, name, limit)
@@ -32,6 +39,10 @@ def lines(engine: Engine) -> list[str]:
             name for table in (predictions, feedback) for name in connection.scalars(select(distinct(table.c.line)))
         }
     return sorted(found)
+
+
+def _limit(keep_days: int) -> int:
+    return microseconds(datetime.now(UTC) - timedelta(days=keep_days))
 
 
 def _purge(engine: Engine, table: Table, line: str, limit: int) -> int:

@@ -250,6 +250,17 @@ def adopt(root: Path, but: str | None = None) -> list[Spool]:
     return found
 
 
+def held(root: Path) -> bool:
+    """Whether a living process writes to a spool here."""
+    for folder in root.glob(f"{PREFIX}*"):
+        try:
+            with FileLock(folder / "lock", timeout=0):
+                continue
+        except Timeout:
+            return True
+    return False
+
+
 def waiting(root: Path) -> list[Path]:
     """Segments of all processes, dead or alive, that are not in the database yet."""
     found = []

@@ -50,7 +50,8 @@ def estimated(reference: Window, current: Window, settings: MonitorSettings) -> 
     value, spread = atc(base, *(_confidence(side) for side in sides))
     moved = shift(sides[0], sides[1], settings.seed)
     middle, half = value - PRICE * moved, float(np.hypot(Z * spread, DOUBT * moved**0.5))
-    return Figure(value=_share(middle), low=_share(middle - half), high=_share(middle + half), rows=len(sides[1]))
+    low, high = _share(middle - half), _share(middle + half)
+    return Figure(value=_share(middle), low=low, high=high, rows=len(sides[1]), estimated=True)
 
 
 def atc(base: float, reference: NDArray[np.floating], current: NDArray[np.floating]) -> tuple[float, float]:
@@ -89,7 +90,7 @@ def cost(reference: Figure | None, known: Figure | None, estimated: Figure | Non
         return None
     lost = reference.value - found.value
     half = float(np.hypot((reference.high - reference.low) / 2, (found.high - found.low) / 2))
-    return Figure(value=lost, low=lost - half, high=lost + half, rows=found.rows)
+    return Figure(value=lost, low=lost - half, high=lost + half, rows=found.rows, estimated=found.estimated)
 
 
 def _best(known: Figure | None, estimated: Figure | None) -> Figure | None:
@@ -102,7 +103,7 @@ def _best(known: Figure | None, estimated: Figure | None) -> Figure | None:
         float(sum(w * getattr(figure, name) for w, figure in zip(weights, figures, strict=True)))
         for name in ("value", "low", "high")
     )
-    return Figure(value=middle, low=low, high=high, rows=known.rows + estimated.rows)
+    return Figure(value=middle, low=low, high=high, rows=known.rows + estimated.rows, estimated=True)
 
 
 def _confidence(window: Window) -> NDArray[np.float32]:

@@ -92,5 +92,6 @@ def _points(cost: Figure) -> str:
     """By how many points accuracy fell, with the interval."""
     lost = 100 * cost.value
     low, high = sorted((100 * cost.low, 100 * cost.high))
-    what = f"Accuracy fell by {lost:.1f} points" if lost > 0 else f"Accuracy did not fall ({-lost:+.1f} points)"
+    by = "By an estimate accuracy" if cost.estimated else "Accuracy"
+    what = f"{by} fell by {lost:.1f} points" if lost > 0 else f"{by} did not fall ({-lost:+.1f} points)"
     return f"{what}, between {low:.1f} and {high:.1f} with confidence." if lost > 0 else f"{what}."

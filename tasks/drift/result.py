@@ -63,6 +63,8 @@ class Figure(_Record):
     low: float
     high: float
     rows: int
+    estimated: bool = False
+    """Whether it rests on what the model's answers tell, not on labels."""
 
 
 class Observation(_Record):

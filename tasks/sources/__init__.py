@@ -8,10 +8,13 @@ from tasks.core.settings import Settings, parse
 from tasks.sources.file import FileSource
 from tasks.sources.http import HttpSource
 from tasks.sources.huggingface import HuggingfaceSource
+from tasks.sources.log import LogSource
 from tasks.sources.package import PackageSource
 from tasks.sources.sql import SqlSource
 
-Source = Annotated[FileSource | PackageSource | SqlSource | HttpSource | HuggingfaceSource, Field(discriminator="kind")]
+Source = Annotated[
+    FileSource | PackageSource | SqlSource | HttpSource | HuggingfaceSource | LogSource, Field(discriminator="kind")
+]
 """Any source, told apart by `kind`. A new kind is one more module and its class here."""
 
 
@@ -38,6 +41,7 @@ __all__ = [
     "FileSource",
     "HttpSource",
     "HuggingfaceSource",
+    "LogSource",
     "PackageSource",
     "Source",
     "Sources",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, model_validator
 
 from tasks.core.settings import Settings
-from tasks.sources.tables import Column, TableSettings
+from tasks.sources.tables import ROWS, Column, TableSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,6 +119,8 @@ class FeedSettings(SourceBase):
     columns: dict[Column, str] = Field(description="our column: theirs, by name")  # type: ignore[assignment]
     equal_rows_are_one: ClassVar[bool] = False
     """Whether two rows of the same content are one that came twice."""
+    told_apart_by: ClassVar[tuple[Column, ...]] = ROWS
+    """The columns that are a row's content."""
 
     @property
     def whole(self) -> bool:

@@ -15,17 +15,13 @@ from tasks import packages
 from tasks.core.errors import SourceError
 from tasks.core.settings import Settings
 from tasks.sources.base import FeedSettings, Mark, Portion
+from tasks.sources.database import GoneError, address, connected, parsed
 from tasks.sources.records import from_environment, is_variable, table
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 CHUNK = 20_000  # rows in memory at once, as Python values some 500 bytes each beside their text
-CONNECT = 10  # seconds to wait for a connection
-
-
-class _GoneError(SourceError):
-    """The database went away or does not answer; a later try may succeed."""
 
 
 class Watermark(Settings):
@@ -76,8 +72,7 @@ class SqlSource(FeedSettings):
 
     def address(self) -> str:
         """Dialect, host and database of the URL."""
-        url = self._url()
-        return f"{url.get_backend_name()}://{url.host or ''}/{url.database or ''}"
+        return address(self._url())
 
     def has_news(self, last: Mark) -> bool:
         """Whether a row stands after the last one taken. Without a watermark only sync can tell."""
@@ -90,7 +85,7 @@ class SqlSource(FeedSettings):
         """The rows up to the last one taken."""
         if self.watermark is None or self.changes == "ignore" or last.end is None:
             return None
-        return int(packages.patiently(_GoneError)(self._counted, last))
+        return int(packages.patiently(GoneError)(self._counted, last))
 
     def feed(self, last: Mark, place: Any) -> Iterator[Portion]:
         """The rows in order of the watermark; a connection that breaks is made anew, and reading goes on behind it."""
@@ -103,7 +98,7 @@ class SqlSource(FeedSettings):
                     yield Portion(found, types, key, key)
                     tries, started, place = 0, True, key
                 return
-            except _GoneError:
+            except GoneError:
                 tries += 1
                 if tries == packages.TRIES or (started and not keys):
                     raise
@@ -218,70 +213,12 @@ class SqlSource(FeedSettings):
         return keys[-1]
 
     def _url(self) -> "sa.URL":
-        import sqlalchemy as sa
-
         given = from_environment(self.url_env, f"The database of source {self.name!r}")
-        try:
-            url = sa.make_url(given)
-        except (sa.exc.ArgumentError, ValueError):
-            raise SourceError(f"{self.url_env} holds no address as postgresql://user:password@host/base.") from None
-        return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+        return parsed(given, self.url_env)
 
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator["sa.Connection"]:
-        """A connection that only reads and sees one state of the data."""
-        import sqlalchemy as sa
-
-        url = self._url()
-        postgres = url.get_backend_name() == "postgresql"
-        try:
-            engine = sa.create_engine(
-                url,
-                poolclass=sa.NullPool,
-                hide_parameters=True,
-                connect_args={"connect_timeout": CONNECT} if postgres else {},
-            )
-        except (ImportError, sa.exc.NoSuchModuleError):
-            raise SourceError(
-                f"No driver for {url.drivername} is installed. For PostgreSQL install `tidegate[postgres]`."
-            ) from None
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if postgres else {}
-        try:
-            with engine.connect() as connection:
-                yield connection.execution_options(**options)
-        except sa.exc.SQLAlchemyError as error:
-            raise self._told(error) from None
-        finally:
-            engine.dispose()
-
-    def _told(self, error: Any) -> SourceError:
-        """The error without the address: the driver's first line may hold it."""
-        raw = getattr(error, "orig", None) or error
-        line = _redacted((str(raw).strip().splitlines() or [""])[0], self._url())
-        what = f"Source {self.name!r}: the database {self.address()} "
-        if _went_away(error):
-            return _GoneError(
-                f"{what}went away or does not answer ({type(raw).__name__}: {line}). Nothing of it was taken beyond "
-                "earlier batches; run sync again."
-            )
-        return SourceError(f"{what}refuses ({type(raw).__name__}: {line}). Correct `query:`, {self.url_env} or rights.")
-
-
-def _went_away(error: Any) -> bool:
-    """Whether a later try may succeed: the connection broke, or was never made for another reason than a refusal."""
-    raw = getattr(error, "orig", None)
-    state = getattr(raw, "sqlstate", None) or ""
-    if getattr(error, "connection_invalidated", False) or state[:2] in ("08", "53") or state[:3] == "57P":
-        return True
-    refused = ("authentication failed", "does not exist", "pg_hba.conf", "no such", "unable to open", "syntax")
-    named = type(raw).__name__ in ("OperationalError", "InterfaceError") and not state
-    return named and type(raw).__module__ != "sqlite3" and not any(word in str(raw) for word in refused)
-
-
-def _redacted(line: str, url: "sa.URL") -> str:
-    for secret in filter(None, (url.password, url.username)):
-        line = line.replace(str(secret), "***")
-    return re.sub(r"\w+://\S+", "***", line)[:200]
+    def _connected(self) -> contextlib.AbstractContextManager["sa.Connection"]:
+        what = f"Source {self.name!r}: the database {self.address()}"
+        return connected(self._url(), what, f"Correct `query:`, {self.url_env} or rights.")
 
 
 _CODES: dict[type, tuple[str, Any, Any]] = {

@@ -8,22 +8,29 @@ import gto.api
 import made
 import numpy as np
 import pytest
+import yaml
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from traffic import Traffic
 
-from flows import alerts, evidence, observations, observe, store
+from flows import alerts, evidence, history, observations, observe, store
 from flows.observe import monitor_line
+from flows.telling import markdown, say
 from flows.window import _places
 from serving.deployment import Pointer, ServingFolder
-from serving.log.settings import URL
+from serving.log.settings import KEY, URL
 from tasks.core.errors import BusyError, SettingsError
+from tasks.core.files import read_json
 from tasks.core.line import STATE
+from tasks.core.settings import PARAMS
 from tasks.drift.examine import Findings
 from tasks.drift.result import Check
 
 TEXTS = made.texts(400, seed=5)
+
+
+EVIL = "</script><img src=x onerror=alert(1)>"
 
 
 def check(severity="severe", **more):
@@ -32,8 +39,9 @@ def check(severity="severe", **more):
         "drifted": severity != "none", "severity": severity, "reason": "Other words.", "rows_reference": 240,
         "rows_current": 200, "sampled": False, "detectable": 0.6,
         "evidence": {
-            "terms": [{"term": "</script><img src=x onerror=alert(1)>", "reference": 0.0, "current": 0.5}],
-            "lengths": {"edges": [0, 5, 10], "reference": [3, 4], "current": [9, 1]},
+            "terms": {"more": [{"term": EVIL, "reference": 0.0, "current": 0.5}], "less": []},
+            "examples": [EVIL, "<!--<script>"],
+            "edges": [0, 5, 10], "reference": [0.5, 0.25, 0.25, 0, 0], "current": [0, 0.25, 0.75, 0, 0],
         },
     }  # fmt: skip
     return Check(**content | more)
@@ -54,11 +62,37 @@ def watched(assignments):
 def found(monkeypatch):
     """Let examine say something."""
 
-    def say(findings):
+    def let(findings):
         monkeypatch.setattr(observe, "examine", lambda *_, **__: findings)
 
-    say(Findings("none", "No drift was found.", [check("none")]))
-    return say
+    let(Findings("none", "No drift was found.", [check("none")]))
+    return let
+
+
+@pytest.fixture
+def settled(workdir):
+    """Change the line's monitor settings, or those of the log."""
+
+    def change(log=None, **monitor):
+        params = yaml.safe_load(PARAMS.read_text())
+        params["lines"]["sentiment"]["monitor"] = monitor
+        params["serving"] = {"log": log or {}}
+        PARAMS.write_text(yaml.safe_dump(params))
+
+    return change
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """What examine was given: pairs of reference and current window."""
+    given = []
+
+    def keep(reference, current, *_, **__):
+        given.append((reference, current))
+        return Findings("none", "No drift was found.")
+
+    monkeypatch.setattr(observe, "examine", keep)
+    return given
 
 
 def test_an_observation_is_kept_with_its_figures_and_its_report(watched, found):
@@ -74,8 +108,9 @@ def test_an_observation_is_kept_with_its_figures_and_its_report(watched, found):
     assert observations.latest("sentiment") == seen
     page = observations.path("sentiment", seen.id).with_suffix(".html")
     assert page.name == seen.report and page.stat().st_size < 10e6
-    assert "</script><img" not in page.read_text()
-    assert list(evidence.WORKSPACE.glob("*/snapshots/*.json"))
+    assert not any(evil in page.read_text() for evil in ("</script><img", "<!--<script"))
+    assert EVIL not in markdown(seen)
+    assert len(list(history.WORKSPACE.glob("*/snapshots/*.json"))) == 1
 
 
 def test_the_last_rows_whenever_they_came(watched, found):
@@ -96,11 +131,73 @@ def test_a_confirmed_drift_raises_an_alert_that_a_quiet_window_resolves(watched,
     assert not alerts.open_alerts("sentiment")
 
 
-def test_rows_of_another_release_are_told_and_left_out(watched, found):
+def test_labels_that_show_a_loss_are_another_alert(watched, found):
+    watched.send(TEXTS)
+    found(Findings("severe", "It answers worse.", [check(), check(name="performance")]))
+    assert say(monitor_line("sentiment")) == 3
+    assert [alert.kind for alert in alerts.open_alerts("sentiment")] == ["performance"]
+
+
+def test_a_drift_that_is_not_confirmed_leaves_alerts_as_they_are(watched, found):
+    watched.send(TEXTS)
+    found(Findings("severe", "The texts are others.", [check()]))
+    monitor_line("sentiment")
+    found(Findings("warning", "The texts may be others.", [check("warning")]))
+    seen = monitor_line("sentiment")
+    assert (seen.health, seen.confirmed, say(seen)) == ("amber", False, 0)
+    assert len(alerts.open_alerts("sentiment")) == 1
+
+
+def test_windows_before_are_those_that_end_where_this_one_begins(watched, found, monkeypatch):
+    given = []
+    monkeypatch.setattr(observe, "confirmed", lambda _, before, **__: bool(given.append(before)))
+    watched.send(TEXTS)
+    now = datetime.now(UTC)
+    old = [monitor_line("sentiment").model_copy(update={"id": observations.new_id(now - timedelta(hours=hours))})
+           for hours in (30, 25, 24, 3)]  # fmt: skip
+    for one in old:
+        observations.keep(one)
+    monitor_line("sentiment", window="1d")
+    assert [one.id for one in given[-1]] == [one.id for one in old[:3]]
+
+
+@pytest.mark.parametrize(("rows", "others"), [(None, 250), (1000, 150)])
+def test_rows_of_another_release_are_told_and_left_out(watched, found, rows, others):
     watched.send(TEXTS[:150])
     watched.send(TEXTS[150:], release="0123456789ab")
-    seen = monitor_line("sentiment")
-    assert seen.rows == 150 and "250 rows of the window were answered by other releases" in seen.reason
+    seen = monitor_line("sentiment", rows=rows)
+    assert seen.rows == 150 and f"{others} rows of the window were answered by other releases" in seen.reason
+
+
+def test_a_sample_is_of_the_champion_alone(watched, settled, windows):
+    settled(sample_rows=500, min_rows=20)
+    watched.send(TEXTS[:30])
+    for _ in range(3):
+        watched.send(TEXTS, release="0123456789ab")
+    monitor_line("sentiment")
+    ((_, current),) = windows
+    assert sorted(current.text) == sorted(TEXTS[:30])
+
+
+@pytest.mark.parametrize("policy", ["hmac", "off"])
+def test_hashes_are_no_texts(workdir, watched, settled, windows, monkeypatch, policy):
+    monkeypatch.setenv(KEY, "k" * 32)
+    settled({"text": policy})
+    Traffic(store.STORE / "sentiment" / watched.release).send(TEXTS)
+    assert monitor_line("sentiment").rows == 400
+    ((known, current),) = windows
+    assert set(current.text) == {None} and len(set(known.text)) > 1
+
+
+def test_projections_of_another_width_are_not_compared(watched, settled, windows):
+    watched.send(TEXTS[:200])
+    settled({"projection": 16})
+    Traffic(store.STORE / "sentiment" / watched.release, since=watched).send(TEXTS[200:])
+    monitor_line("sentiment")
+    ((known, current),) = windows
+    assert known.projection.shape == (240, 16) and current.projection.shape == (400, 16)
+    assert np.isnan(current.projection).all(axis=1).sum() == 200
+    assert np.isfinite(current.projection).all(axis=1).sum() == 200
 
 
 def test_rows_from_the_future_are_told_and_left_out(watched, found):
@@ -117,21 +214,38 @@ def test_too_few_rows_are_not_judged(watched, count, told):
     assert (seen.health, seen.problem) == ("grey", None) and told in seen.reason and not seen.confirmed
 
 
-def test_without_a_champion_it_says_so(assignments):
+def test_without_a_champion_there_is_nothing_to_watch(assignments, capsys):
     seen = monitor_line("sentiment")
-    assert seen.health == "grey" and "sentiment has no champion" in seen.problem
-    assert alerts.open_alerts("sentiment")[0].kind == "run_failed"
+    assert (seen.health, seen.problem) == ("grey", None) and "sentiment has no champion" in seen.reason
+    assert not alerts.open_alerts("sentiment")
+    assert say(seen) == 1 and "`tidegate promote sentiment` makes one" in capsys.readouterr().out
 
 
 def test_a_log_that_is_gone_is_an_alert_until_it_is_back(watched, found, monkeypatch):
     watched.send(TEXTS)
     monkeypatch.setenv(URL, "sqlite:////proc/nowhere/predictions.db")
     seen = monitor_line("sentiment")
-    assert seen.health == "grey" and seen.problem
-    assert [alert.kind for alert in alerts.open_alerts("sentiment")] == ["run_failed"]
+    assert seen.health == "grey" and seen.problem and say(seen) == 1
+    (alert,) = alerts.open_alerts("sentiment")
+    assert alert.kind == "run_failed" and seen.problem.rstrip(".") in alert.reason
     monkeypatch.delenv(URL)
     assert monitor_line("sentiment").rows == 400
     assert not alerts.open_alerts("sentiment")
+
+
+def test_an_error_of_the_program_is_seen_and_raised(watched, monkeypatch):
+    watched.send(TEXTS)
+
+    def broken(*_, **__):
+        raise KeyError("a text of a user")
+
+    monkeypatch.setattr(observe, "examine", broken)
+    with pytest.raises(KeyError):
+        monitor_line("sentiment")
+    seen = observations.latest("sentiment")
+    assert seen.health == "grey" and seen.problem.startswith("KeyError in the program")
+    (alert,) = alerts.open_alerts("sentiment")
+    assert alert.kind == "run_failed" and "a text of a user" not in alert.reason
 
 
 def test_a_full_disk_costs_the_report_alone(watched, found, monkeypatch):
@@ -147,13 +261,31 @@ def test_a_full_disk_costs_the_report_alone(watched, found, monkeypatch):
     monkeypatch.undo()
 
 
-def test_a_broken_workspace_costs_the_history_alone(watched, found, caplog):
+def test_a_workspace_that_was_broken_is_mended(watched, found):
     watched.send(TEXTS)
-    evidence.WORKSPACE.mkdir(parents=True)
-    (evidence.WORKSPACE / "01a20e3a-5ca5-77a9-862e-26d3ce0bdf8f").mkdir()
-    (evidence.WORKSPACE / "01a20e3a-5ca5-77a9-862e-26d3ce0bdf8f" / "metadata.json").write_text("{")
-    seen = monitor_line("sentiment")
-    assert seen.report and seen.problem is None
+    monitor_line("sentiment")
+    (metadata,) = history.WORKSPACE.glob("*/metadata.json")
+    metadata.write_text("{")
+    half = history.WORKSPACE.with_name(".sentiment.workspace")
+    half.mkdir()
+    assert monitor_line("sentiment").problem is None
+    assert read_json(metadata)["name"] == "sentiment" and not half.exists()
+    assert len(list(metadata.parent.glob("snapshots/*.json"))) == 2
+
+
+def test_old_runs_go_and_old_pages_are_drawn_anew(watched, found, monkeypatch):
+    monkeypatch.setattr(history, "RUNS", 1)
+    monkeypatch.setattr(evidence, "PAGES", 1)
+    watched.send(TEXTS)
+    first, second = (monitor_line("sentiment"), monitor_line("sentiment", window="1h"))
+    assert len(list(history.WORKSPACE.glob("*/snapshots/*.json"))) == 1
+    pages = [
+        observations.path("sentiment", seen.id).with_suffix(".html")
+        for seen in sorted((first, second), key=lambda seen: seen.id)
+    ]
+    assert [page.exists() for page in pages] == [False, True]
+    assert evidence.page("sentiment", pages[0].stem) == pages[0] and pages[0].exists()
+    assert evidence.page("sentiment", "20260101T000000-aaaaaa") is None
 
 
 def test_two_looks_at_once_are_refused(watched):
@@ -169,14 +301,17 @@ def test_a_window_that_is_none_is_refused(watched, window):
         monitor_line("sentiment", window=window)
 
 
-def test_a_record_that_a_newer_program_or_a_killed_one_wrote_is_left_out(watched, found):
+def test_what_a_killed_monitor_left_is_cleared_or_left_out(watched, found):
     watched.send(TEXTS)
     seen = monitor_line("sentiment")
     folder = observations.path("sentiment", seen.id).parent
-    (folder / "20990101T000000-aaaaaa.json").write_text("{")
+    (folder / ".20260101T000000-aaaaaa.html.123.tmp").write_text("half")
+    (folder / "20260101T000000-aaaaaa.json").write_text("{")
     newer = observations.path("sentiment", seen.id).read_text().replace('"schema_version": 1', '"schema_version": 99')
-    (folder / "20990101T000000-bbbbbb.json").write_text(newer)
-    assert observations.history("sentiment") == [seen]
+    (folder / "20260101T000000-bbbbbb.json").write_text(newer)
+    again = monitor_line("sentiment")
+    assert observations.history("sentiment") == [seen, again]
+    assert not list(folder.glob(".*.tmp"))
 
 
 @given(st.integers(0, 5000), st.integers(1, 500), st.integers(0, 9))

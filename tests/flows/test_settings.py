@@ -43,3 +43,11 @@ def test_the_service_and_the_top_level_are_validated_with_the_lines(two_lines, w
         "serving.rate: must be a number per second",
     ):
         assert said in str(error.value)
+
+
+def test_the_gate_is_about_sources_that_there_are(two_lines, workdir):
+    params = yaml.safe_load((workdir / "params.yaml").read_text())
+    params["lines"]["one"]["quality_gate"]["sources"] = ["made", "mad"]
+    (workdir / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SettingsError, match=r"lines.one: quality_gate.sources names mad; sources are made"):
+        load()

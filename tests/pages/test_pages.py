@@ -1,6 +1,5 @@
 """The pages that a release brings, in a real browser without a network, on a wide screen and on a phone."""
 
-import shutil
 from types import SimpleNamespace
 
 import pandas as pd
@@ -18,19 +17,6 @@ PAGES = {
     "model card": "release/bundle/model_card.html",
 }
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium as the machine has it."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on this machine")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

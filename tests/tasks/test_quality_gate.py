@@ -33,10 +33,11 @@ def answers(rows, wrong=()):
     )
 
 
-def run(folder, *checks, metrics=METRICS, train=None, wrong=(), behaved=(), **settings):
-    """The gate on 120 test rows and 20 of validation, without copies of one another."""
+def run(folder, *checks, metrics=METRICS, train=None, wrong=(), behaved=(), live=(), **settings):
+    """The gate on 120 test rows and 20 of validation, without copies of one another; `live` are of another source."""
     line = Line("toy")
     rows = labeled(160)
+    rows.loc[list(live), "source"] = "live"
     sides = {"train": rows[:20] if train is None else train(rows), "validation": rows[20:40], "test": rows[40:]}
     for side, frame in sides.items():
         write_parquet(line.file("split", f"{side}.parquet"), frame, LABELED)
@@ -73,6 +74,35 @@ def test_a_rejection_is_written_with_its_evidence_and_stops_export(workdir):
     assert "1 of 7 checks reject" in page
     assert "✗ reject" in page
     assert looked_at(workdir / "out", "accuracy")["id"].tolist() == [f"r{n}" for n in range(40, 45)]
+
+
+OWN = [{"name": "live", "where": 'source == "live"', "floor": 0.4}, {"by": "label", "floor": 0.9}]
+
+
+@pytest.mark.parametrize("live", [(), range(100, 160)])
+def test_limits_mean_the_same_before_and_after_a_hard_source_comes(workdir, live):
+    """On the rows that came later the model is right in half of all cases; on the old ones as ever."""
+    settings = {"sources": ["made"], "slices": OWN, "brier_max": 0.3, "worst_slices": {"floor": 0.7, "min_rows": 10}}
+    wrong = [*range(4), *(place - 40 for place in live[::2])]
+    run(workdir / "out", wrong=wrong, live=live, **settings)
+    assert verdict.read(workdir / "out" / "verdict.json").verdict == "pass"
+    if live:
+        run(workdir / "mixed", wrong=wrong, live=live, **{**settings, "sources": None})
+        said = " ".join(verdict.read(workdir / "mixed" / "verdict.json").rejections())
+        assert "label" in said
+        assert "Brier" in said
+
+
+def test_a_hard_source_has_a_floor_of_its_own(workdir):
+    wrong = range(60, 120)
+    run(workdir / "out", wrong=wrong, live=range(100, 160), sources=["made"], slices=OWN)
+    (said,) = verdict.read(workdir / "out" / "verdict.json").rejections()
+    assert "slice live" in said
+
+
+def test_a_source_that_the_gate_is_about_must_have_rows(workdir):
+    run(workdir / "out", live=range(160), sources=["made"], brier_max=0.3, slices=OWN[1:])
+    assert "test rows of made is 0" in " ".join(verdict.read(workdir / "out" / "verdict.json").rejections())
 
 
 def test_a_slice_below_its_floor_rejects_and_its_wrong_rows_are_named(workdir):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks import feeds, inbox, packages
 from tasks.core.errors import SettingsError, SourceError
 from tasks.core.line import Line
-from tasks.sources import parse_sources, sql
+from tasks.sources import database, parse_sources, sql
 from tasks.sync import news, sync
 from tasks.text import TextSettings
 
@@ -324,7 +324,9 @@ def test_settings_that_are_wrong(monkeypatch, block, message):
 
 def test_a_driver_that_quotes_the_address_is_not_quoted():
     url = sa.make_url(f"postgresql://jane:{PASSWORD}@host/base")
-    told = sql._redacted(f"cannot connect to {url.render_as_string(hide_password=False)} as jane with {PASSWORD}", url)
+    told = database.redacted(
+        f"cannot connect to {url.render_as_string(hide_password=False)} as jane with {PASSWORD}", url
+    )
     assert told == "cannot connect to *** as *** with ***"
 
 

@@ -17,7 +17,7 @@ from tasks.forest import forest
 from tasks.kinds.classify import scores
 from tasks.kinds.classify.answers import answered
 from tasks.slices import Mask
-from tasks.verdict import Check
+from tasks.verdict import Check, limit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,12 +102,15 @@ def _behind(check: Check, of: Subject) -> Mask:
 def sliced(of: Subject, settings: "QualityGateSettings") -> Examination:
     """Named slices and the worst slices that validation shows, tested together against their floors."""
     claims, places = [], {}
+    judged = _judged(of.test, settings)
     for wanted in settings.slices:
-        for name, mask in slices.members(wanted, of.test, of.ways):
+        for name, members in slices.members(wanted, of.test, of.ways):
+            mask = members if slices.names_source(wanted) else members & judged
             claim = _claim(f"{name}: {wanted.metric}", mask, wanted.metric, wanted.floor, of, settings)
             claims.append(claim)
             places[claim.name] = mask
-    for name, mask, floor in _searched(of, settings):
+    for name, found, floor in _searched(of, settings):
+        mask = found & judged
         claim = floors.accuracy(f"worst slice {name}: accuracy", of.right[mask], floor)
         if claim.name not in places:
             claims.append(claim)
@@ -141,8 +144,9 @@ def _searched(of: Subject, settings: "QualityGateSettings") -> "list[tuple[str, 
     wanted = settings.worst_slices
     if wanted is None:
         return []
-    known, fresh = worst.describe(of.validation), worst.describe(of.test)
-    found = worst.search(known, _right(of.validation), wanted)
+    validation = of.validation[_judged(of.validation, settings)].reset_index(drop=True)
+    known, fresh = worst.describe(validation), worst.describe(of.test)
+    found = worst.search(known, _right(validation), wanted) if len(validation) else []
     return [(worst.name(one), worst.holds(one, fresh), wanted.floor) for one in found]
 
 
@@ -150,10 +154,27 @@ def calibrated(of: Subject, settings: "QualityGateSettings") -> Examination:
     """Brier score with its interval against the limit of params, where there is one."""
     if settings.brier_max is None:
         return Examination([])
-    actual = np.array([of.labels.index(label) for label in of.test["label"]], dtype=np.int64)
-    brier = scores.brier(actual, _probabilities(of.test))
+    judged = _judged(of.test, settings)
+    if not judged.any():  # `present` rejects
+        return Examination([])
+    rows = of.test[judged]
+    actual = np.array([of.labels.index(label) for label in rows["label"]], dtype=np.int64)
+    brier = scores.brier(actual, _probabilities(rows))
     checks = [floors.ceiling("calibration: Brier score", brier, settings.brier_max)]
-    return Examination(checks, _wrong(checks, {checks[0].name: np.ones(len(actual), dtype=bool)}, of, settings))
+    return Examination(checks, _wrong(checks, {checks[0].name: judged}, of, settings))
+
+
+def _judged(rows: "pd.DataFrame", settings: "QualityGateSettings") -> Mask:
+    """The rows that limits without a source of their own are about."""
+    everything = np.ones(len(rows), dtype=bool)
+    return everything if settings.sources is None else rows["source"].isin(settings.sources).to_numpy(dtype=bool)
+
+
+def present(of: Subject, settings: "QualityGateSettings") -> Examination:
+    """A check per source that the gate is about: without a test row of it every limit would hold."""
+    counts = of.test["source"].value_counts()
+    rows = [(name, int(counts.get(name, 0))) for name in settings.sources or ()]
+    return Examination([limit(f"test rows of {name}", number, 1, None, number) for name, number in rows])
 
 
 def _probabilities(rows: "pd.DataFrame") -> NDArray[np.float64]:
@@ -216,6 +237,7 @@ def errors(of: Subject, _settings: "QualityGateSettings") -> Examination:
 
 
 EXAMINATIONS: tuple[Callable[[Subject, "QualityGateSettings"], Examination], ...] = (
+    present,
     figures,
     sliced,
     calibrated,

@@ -92,4 +92,5 @@ def test_the_cost_goes_by_labels_where_enough_have_come():
     assert estimate.cost(reference, None, guessed).value == pytest.approx(0.26)
     few = estimate.cost(reference, figure(0.80, rows=20, half=0.10), figure(0.60, half=0.10))
     assert few.value == pytest.approx(0.16) and few.rows == 1000 + 20
+    assert few.estimated and not estimate.cost(reference, known, guessed).estimated
     assert estimate.cost(reference, None, None) is None and estimate.cost(None, known, guessed) is None

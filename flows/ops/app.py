@@ -1,0 +1,146 @@
+"""The application: pages for all who may look; flows.ops.forms has what changes something."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from starlette.exceptions import HTTPException
+
+from flows.ops import charts, forms, render
+from flows.ops.answers import (
+    RECORD,
+    RELEASE,
+    YEAR,
+    LineName,
+    SignIn,
+    Visitor,
+    desk_of,
+    html,
+    message,
+    to_login,
+    visitor,
+    words,
+)
+from flows.ops.desk import Desk
+from flows.ops.timeline import thinned
+from flows.ops.view import release_path, report_path
+from flows.ops.wall import DOCUMENT, REPORT, Wall
+from tasks.core.errors import TidegateError
+
+DAYS = (1, 7, 30, 90)
+DEFAULT_DAYS = 7
+EVIDENCE = {
+    "model_card": "model_card.html",
+    "quality_gate": "evidence/quality_gate_gate.html",
+    "release_gate": "evidence/release_gate_gate.html",
+}
+"""Pages that a release brings, below its folder."""
+CONFLICT = 409
+
+doors = APIRouter()
+"""What needs no session."""
+pages = APIRouter(dependencies=[Depends(visitor)])
+
+
+def create_app(desk: Desk) -> FastAPI:
+    """The page's routes around a desk."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.desk = desk
+    app.add_middleware(Wall, keys=desk.keys)
+    for router in (doors, pages, forms.doors, forms.deeds):
+        app.include_router(router)
+    app.add_exception_handler(SignIn, to_login)
+    app.add_exception_handler(HTTPException, _problem)
+    app.add_exception_handler(TidegateError, _refused)
+    return app
+
+
+def _problem(request: Request, error: Exception) -> Response:
+    return message(request, error.status_code if isinstance(error, HTTPException) else 500)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    return message(request, CONFLICT, str(error))
+
+
+@doors.get("/health")
+def health() -> Response:
+    """For whoever watches this process."""
+    return PlainTextResponse("ok")
+
+
+@doors.get("/static/{name}")
+def static(name: str) -> Response:
+    """Style sheet and scripts."""
+    if name not in render.KINDS:
+        raise HTTPException(404)
+    headers = {"Content-Encoding": "gzip", "Cache-Control": f"public, max-age={YEAR}, immutable"}
+    return Response(render.packed(name), media_type=render.KINDS[name], headers=headers)
+
+
+@pages.get("/")
+def home(request: Request, session: Visitor) -> Response:
+    """All lines at a glance; of one alone its own page."""
+    desk = desk_of(request)
+    lines = desk.lines()
+    if len(lines) == 1:
+        return RedirectResponse(f"/lines/{next(iter(lines))}", 303)
+    return html(request, "home.html.j2", session, views=[desk.watch(name).view() for name in lines])
+
+
+@pages.get("/lines/{line}")
+def one(request: Request, line: LineName, session: Visitor) -> Response:
+    """The page of a line."""
+    desk = desk_of(request)
+    view, jobs = desk.watch(line).view(), desk.jobs.of(line)
+    return html(request, "line.html.j2", session, line=line, view=view, jobs=jobs, days=_days(request), ranges=DAYS)
+
+
+@pages.get("/lines/{line}/figures")
+def figures(request: Request, line: LineName) -> Response:
+    """The charts of a line, as data."""
+    watch = desk_of(request).watch(line)
+    found = watch.timeline.since(datetime.now(UTC) - timedelta(days=_days(request)))
+    return JSONResponse(charts.all_of(thinned(found), watch.registered.value().history, words(request)))
+
+
+@pages.get("/lines/{line}/reports/{observation}")
+def report(line: LineName, observation: str) -> Response:
+    """Evidently's report of an observation."""
+    return _file(report_path(line, _named(RECORD.fullmatch(observation))), REPORT)
+
+
+@pages.get("/lines/{line}/releases/{release}/{name}")
+def evidence(line: LineName, release: str, name: str) -> Response:
+    """A page that a release brings."""
+    folder = release_path(line, _named(RELEASE.fullmatch(release)))
+    return _file(folder / EVIDENCE.get(name, "none"), DOCUMENT)
+
+
+@pages.get("/lines/{line}/releases/{release}/against/{champion}")
+def comparison(line: LineName, release: str, champion: str) -> Response:
+    """The page of a comparison that was made."""
+    folder = release_path(line, _named(RELEASE.fullmatch(release)))
+    return _file(folder / "comparisons" / _named(RELEASE.fullmatch(champion)) / "compare.html", DOCUMENT)
+
+
+def _named(found: re.Match[str] | None) -> str:
+    """What was matched. Raises HTTPException 404: nothing else is looked for on the disk."""
+    if found is None:
+        raise HTTPException(404)
+    return found[0]
+
+
+def _file(path: Path, policy: str) -> Response:
+    """A page that a monitor or a stage wrote: in a sandbox, for texts of users stand in it."""
+    if not path.is_file():
+        raise HTTPException(404)
+    return FileResponse(path, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+
+def _days(request: Request) -> int:
+    """How far back the charts reach."""
+    asked = request.query_params.get("days", "")
+    return int(asked) if asked in map(str, DAYS) else DEFAULT_DAYS
