@@ -35,10 +35,11 @@ import trained
 from corpora import LABELS
 from project import KEPT, ROOT
 
-from tasks.core.errors import TidegateError
+from tasks.core.errors import SourceError, TidegateError
 from tasks.core.files import sha256, write_text
 from tasks.core.progress import progress
 from tasks.core.quiet import silence
+from tasks.core.settings import line_params, read_params
 from tasks.drift.settings import MonitorSettings
 from tasks.inference import read_tokenizer
 
@@ -46,6 +47,7 @@ PARTS = ("quiet", "drift", "shifts", "cost")
 IMDB = 10_605  # reviews, as many as there are film sentences
 MIDDLE = 500  # rows of the windows that the rivals see too
 TOKENS = 128
+DRAWS = ("imdb_draws", "drift_draws", "rival_draws")
 CODE = ("draws.py", "looks.py", "answered.py", "trained.py")
 
 Unit = tuple[str, int, str, int]
@@ -63,9 +65,12 @@ class Plan:
     """How much is measured."""
 
     sizes: tuple[int, ...] = (200, 500, 2_000)
-    quiet_draws: int = 33
-    drift_draws: int = 10
-    rival_draws: int = 4
+    quiet_draws: int = 45
+    """Without drift, of film sentences ..."""
+    imdb_draws: int = 20
+    """... and of reviews: with windows of all sizes 2,000 and more."""
+    drift_draws: int = 8
+    rival_draws: int = 3
     most: int = 4
     """Windows of MIDDLE rows in a row of one kind of drift, at most; half as many of other sizes."""
     imdb: int = IMDB
@@ -84,7 +89,7 @@ def main() -> int:
     silence()
     plan = QUICK if arguments.quick else Plan()
     if arguments.draws:
-        few = {name: min(getattr(plan, name), arguments.draws) for name in ("drift_draws", "rival_draws")}
+        few = {name: min(getattr(plan, name), arguments.draws) for name in DRAWS}
         plan = replace(plan, quiet_draws=arguments.draws, **few)
     try:
         if set(arguments.parts) - {"cost"}:
@@ -112,7 +117,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; by default all of them")
     parser.add_argument("--release", type=Path, default=ROOT / "data" / "sentiment" / "release" / "bundle")
     parser.add_argument("--quick", action="store_true", help="in little")
-    parser.add_argument("--draws", type=int, help="draws (default: 33, of these 10 with drift)")
+    parser.add_argument("--draws", type=int, help="draws (default: 45 without drift, 8 with)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one per core)")
     parser.add_argument("--nannyml", type=Path, metavar="PYTHON", help="an interpreter that has nannyml")
     arguments = parser.parse_args()
@@ -132,9 +137,12 @@ def prepare(release: Path, plan: Plan) -> Lines:
         answering = [(answered.released(release), answered.unseen(release, film))]
     lines = {"film": [_tables(who, film.iloc[rows].reset_index(drop=True), plan) for who, rows in answering]}
     if plan.imdb:
-        lines["imdb"] = [
-            {"imdb": answered.answered(answered.released(release), "imdb", answered.texts("imdb", plan.imdb))}
-        ]
+        try:
+            reviews = answered.texts("imdb", plan.imdb)
+        except SourceError as error:
+            print(f"IMDB is left out: {error}", file=sys.stderr)
+        else:
+            lines["imdb"] = [{"imdb": answered.answered(answered.released(release), "imdb", reviews)}]
     return lines
 
 
@@ -148,7 +156,8 @@ def units(plan: Plan, parts: Sequence[str], lines: Iterable[str]) -> list[Unit]:
     """What is to be looked at: every scenario in every draw. The first draws of all come first."""
     found: list[Unit] = []
     if "quiet" in parts:
-        found += [(line, n, "none", size) for line in lines for n in range(plan.quiet_draws) for size in plan.sizes]
+        most = {"film": plan.quiet_draws, "imdb": plan.imdb_draws}
+        found += [(line, n, "none", size) for line in lines for n in range(most[line]) for size in plan.sizes]
     if "drift" in parts:
         found += [("film", n, name, size) for n in range(plan.drift_draws) for name in draws.mixtures()
                   for size in plan.sizes]  # fmt: skip
@@ -162,7 +171,9 @@ class Kept:
 
     def __init__(self, release: Path, plan: Plan) -> None:
         code = [*sorted((ROOT / "tasks" / "drift").glob("*.py")), *(ROOT / "benchmarks" / name for name in CODE)]
-        what = [sha256(release / "manifest.json"), plan.most, plan.models, plan.imdb, *map(sha256, code)]
+        recipe = {name: line_params(read_params(), "sentiment")[name] for name in ("text", "train")}
+        asked = [plan.sizes, plan.most, plan.models, plan.imdb]
+        what = [sha256(release / "manifest.json"), recipe, asked, *map(sha256, code)]
         key = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
         self.path = KEPT / "monitor" / f"{key}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
