@@ -14,7 +14,6 @@ class OpsSettings(Settings, block="ops"):
     port: int = Field(8700, ge=0, le=65535, description="0 lets the system choose")
     session_hours: float = Field(12, gt=0, le=168, description="after which one signs in again")
     logins_per_minute: int = Field(10, ge=1, description="attempts to sign in, from one address")
-    stale_hours: float = Field(3, gt=0, description="an older look of the monitor says nothing of now")
 
 
 def load_ops(path: Path = PARAMS) -> OpsSettings:

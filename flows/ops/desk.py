@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.alert_settings import load_alerts
 from flows.ops.jobs import Jobs
 from flows.ops.sessions import Sessions
 from flows.ops.view import Shared, Watch
@@ -32,7 +33,7 @@ class Desk:
 
     def __init__(self, settings: OpsSettings, keys: Keys) -> None:
         """Raises SettingsError where params.yaml is wrong."""
-        self.settings, self.keys = settings, keys
+        self.keys, self._stale_hours = keys, load_alerts().missed_after_hours
         self.sessions = Sessions(keys, settings.session_hours, settings.logins_per_minute)
         self.jobs = Jobs(self._changed)
         self._pool = ThreadPoolExecutor(THREADS, "ops")
@@ -54,7 +55,7 @@ class Desk:
     def watch(self, line: str) -> Watch:
         """What is watched of a line."""
         if line not in self._watches:
-            self._watches[line] = Watch(line, self.settings, self._pool, self._shared)
+            self._watches[line] = Watch(line, self._stale_hours, self._pool, self._shared)
         return self._watches[line]
 
     def warm(self) -> None:

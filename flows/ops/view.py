@@ -21,7 +21,6 @@ from flows.ops.around import Prefect, Run, Status, Traffic
 from flows.ops.fresh import Fresh
 from flows.ops.health import Judged, judge
 from flows.ops.timeline import Timeline
-from flows.ops_settings import OpsSettings
 from flows.registry import Assigned
 from flows.releases import Row
 from tasks.core.errors import TidegateError
@@ -97,8 +96,9 @@ class _Tried:
 class Watch:
     """Collects what the page shows of one line, again and again."""
 
-    def __init__(self, line: str, settings: OpsSettings, pool: ThreadPoolExecutor, shared: "Shared") -> None:
-        self.line, self.settings, self.shared = line, settings, shared
+    def __init__(self, line: str, stale_hours: float, pool: ThreadPoolExecutor, shared: "Shared") -> None:
+        """A look that is older than `stale_hours` says nothing of now."""
+        self.line, self.stale_hours, self.shared = line, stale_hours, shared
         self.timeline = Timeline(line)
         self.registered = Fresh(pool, lambda: registered(line), Registered())
         self.traffic = Fresh(pool, lambda: around.traffic(line), Traffic(_unknown("log")))
@@ -117,7 +117,7 @@ class Watch:
         looks.reverse()
         return View(
             line=self.line,
-            health=judge(known.release, latest, open_now, self.settings.stale_hours, now),
+            health=judge(known.release, latest, open_now, self.stale_hours, now),
             latest=latest,
             registered=known,
             alerts=open_now,

@@ -112,7 +112,9 @@ def test_broken_records_hide_no_others(told, opened):
         path.write_text("{")
     (alerts.FOLDER / "20260101T000000-000000.json").write_text("not json")
     (STATE / "predictions.db").write_bytes(b"not a database" * 100)
-    page = opened(stale_hours=12).client.get("/lines/green").text
+    with (told / "params.yaml").open("a") as params:
+        params.write("alerts: {missed_after_hours: 12}\n")
+    page = opened().client.get("/lines/green").text
     assert headline(page) == "Works"  # by the look before
     assert "Some records cannot be read" in page
     assert "loop/green.json is broken" in page
