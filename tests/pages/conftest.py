@@ -9,7 +9,7 @@ import pytest
 def browser():
     """Chromium as the machine has it.
 
-    For a module, not for the session: its driver keeps an event loop running, beside which no other test could have one.
+    For a module, not the session: its driver keeps an event loop running, beside which other tests could have none.
     """
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
