@@ -8,9 +8,11 @@ from serving.log.record import Answered, Feedback
 from serving.log.rows import Encoder
 from serving.log.settings import load_log
 from tasks.bundle import release_id
+from tasks.drift.result import Check
 from tasks.inference import Model
 
 LINE = "sentiment"
+EVIL = "</script><img src=x onerror=alert(1)>"
 
 
 class Nowhere:
@@ -70,3 +72,17 @@ class Traffic:
         with writing(self.engine).begin() as connection:
             batch = store.Batch.of([store.Record(n, payload) for n, payload in enumerate(records, start=1)])
             store.insert(connection, Nowhere(), batch)
+
+
+def check(severity="severe", **more):
+    content = {
+        "name": "text", "statistic": "AUC", "value": 0.9, "limit": 0.6, "p": 0.001, "p_adjusted": 0.01,
+        "drifted": severity != "none", "severity": severity, "reason": "Other words.", "rows_reference": 240,
+        "rows_current": 200, "sampled": False, "detectable": 0.6,
+        "evidence": {
+            "terms": {"more": [{"term": EVIL, "reference": 0.0, "current": 0.5}], "less": []},
+            "examples": [EVIL, "<!--<script>"],
+            "edges": [0, 5, 10], "reference": [0.5, 0.25, 0.25, 0, 0], "current": [0, 0.25, 0.75, 0, 0],
+        },
+    }  # fmt: skip
+    return Check(**content | more)

@@ -11,9 +11,13 @@ import pytest
 import yaml
 from dvc.repo import Repo
 from toy import make_repository, toy_params, write_reviews
+from traffic import Traffic, check
 
-from flows import promote, store
+from flows import observe, promote, store
+from serving.deployment import Pointer, ServingFolder
 from tasks.core.files import write_json
+from tasks.core.line import STATE
+from tasks.drift.examine import Findings
 
 BUNDLE = Path("data/sentiment/release/bundle")
 
@@ -196,3 +200,26 @@ def unrecorded(workdir, project_made, repository_made, monkeypatch):
     """A repository whose last commit records `bad`; of `good` only the working tree's dvc.lock knows."""
     copied(repository_made["unrecorded"], workdir, monkeypatch)
     return dict(project_made[1])
+
+
+@pytest.fixture
+def watched(assignments, monkeypatch):
+    """`good` is champion and served; what it is sent is logged. No Prefect server is told."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    gto.api.assign(".", "sentiment", stage="production", version="v0.0.2")
+    bundle = store.STORE / "sentiment" / assignments["good"]
+    folder = ServingFolder(str(STATE / "serving"))
+    folder.put("sentiment", bundle)
+    folder.point(Pointer(line="sentiment", release=assignments["good"], version="v0.0.2", variant="fp32"))
+    return Traffic(bundle)
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """Let examine say something."""
+
+    def let(findings):
+        monkeypatch.setattr(observe, "examine", lambda *_, **__: findings)
+
+    let(Findings("none", "No drift was found.", [check("none")]))
+    return let

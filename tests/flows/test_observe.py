@@ -5,7 +5,6 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import gto.api
 import made
 import numpy as np
 import pytest
@@ -13,62 +12,21 @@ import yaml
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
-from traffic import Traffic
+from traffic import EVIL, Traffic, check
 
 from flows import alerts, evidence, history, observations, observe, store
 from flows.forget import forget
 from flows.observe import monitor_line
 from flows.telling import markdown, say
 from flows.window import _places
-from serving.deployment import Pointer, ServingFolder
 from serving.log.settings import KEY, URL
 from tasks.core.errors import BusyError, SettingsError
 from tasks.core.files import read_json
 from tasks.core.line import STATE
 from tasks.core.settings import PARAMS
 from tasks.drift.examine import Findings
-from tasks.drift.result import Check
 
 TEXTS = made.texts(400, seed=5)
-
-
-EVIL = "</script><img src=x onerror=alert(1)>"
-
-
-def check(severity="severe", **more):
-    content = {
-        "name": "text", "statistic": "AUC", "value": 0.9, "limit": 0.6, "p": 0.001, "p_adjusted": 0.01,
-        "drifted": severity != "none", "severity": severity, "reason": "Other words.", "rows_reference": 240,
-        "rows_current": 200, "sampled": False, "detectable": 0.6,
-        "evidence": {
-            "terms": {"more": [{"term": EVIL, "reference": 0.0, "current": 0.5}], "less": []},
-            "examples": [EVIL, "<!--<script>"],
-            "edges": [0, 5, 10], "reference": [0.5, 0.25, 0.25, 0, 0], "current": [0, 0.25, 0.75, 0, 0],
-        },
-    }  # fmt: skip
-    return Check(**content | more)
-
-
-@pytest.fixture
-def watched(assignments):
-    """`good` is champion and served; `found` is what examine is made to say."""
-    gto.api.assign(".", "sentiment", stage="production", version="v0.0.2")
-    bundle = store.STORE / "sentiment" / assignments["good"]
-    folder = ServingFolder(str(STATE / "serving"))
-    folder.put("sentiment", bundle)
-    folder.point(Pointer(line="sentiment", release=assignments["good"], version="v0.0.2", variant="fp32"))
-    return Traffic(bundle)
-
-
-@pytest.fixture
-def found(monkeypatch):
-    """Let examine say something."""
-
-    def let(findings):
-        monkeypatch.setattr(observe, "examine", lambda *_, **__: findings)
-
-    let(Findings("none", "No drift was found.", [check("none")]))
-    return let
 
 
 @pytest.fixture
