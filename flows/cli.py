@@ -521,7 +521,7 @@ def ops(
 @app.command()
 def demo(
     line: Annotated[str, typer.Argument(help="a line of params.yaml")] = "sentiment",
-    reduced: Annotated[bool, typer.Option("--reduced", help="fewer rows, one epoch: a check that all works")] = False,
+    reduced: Annotated[bool, typer.Option("--reduced", help="fewer rows: a check that all of it works")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="do not leave it running when it is over")] = False,
     end: Annotated[bool, typer.Option("--end", help="end what an earlier one left running, and play nothing")] = False,
 ) -> None:

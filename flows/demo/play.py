@@ -26,6 +26,12 @@ REQUEST = 16  # texts: what an application sends at once
 CONFIDENCE = 0.9
 START_SECONDS = 60.0  # within which an alarm starts the loop; ten were seen
 SWAP_SECONDS = 60.0
+SETTINGS: dict[str, dict[str, Any]] = {
+    "monitor": {"min_rows": 100},
+    "loop": {"retrain": True, "cool_down_hours": 0, "per_week": 10, "stop_after": 10},
+    "promote": {"automatic": True, "approval": "none"},
+}
+"""What is other than in the real project: the loop may act at once, and by itself."""
 USUAL, OTHER = "film sentences that no model has seen", "product reviews, tweets and editorials with a few films"
 
 
@@ -40,12 +46,11 @@ class Size:
     later: int = 1_500  # after the promotion, by which both models are measured
     labelled: float = 0.8  # share of a day's rows that people label, a day late
     minutes: float = 25.0  # for the retraining at most
-    epochs: int | None = None  # of the retraining; None: as params.yaml says
     seed: int = 0
 
 
-REDUCED = Size(drifted=1_500, later=800, epochs=1)
-"""For a check that all of it works: a third of the time."""
+REDUCED = Size(drifted=1_500, later=800)
+"""For a check that all of it works."""
 
 
 @dataclass
@@ -94,7 +99,7 @@ class Demo:
 
     def _begin(self) -> str:
         self.timeline.say("project", f"A project of its own is made in {self.world.folder}.")
-        release = self.world.make(_settings(self.size))
+        release = self.world.make(SETTINGS)
         self.world.tidegate("promote", self.line.name, release, "--by", WHO, "--why", "the first champion")
         self.timeline.say("champion", f"Release {release} of {self.line.name} is promoted.", release=release)
         self.world.up()
@@ -244,17 +249,6 @@ def play(name: str, reduced: bool, end: bool) -> int:
 def stop(name: str) -> None:
     """Stop what a demonstration left running."""
     World(Line(name)).down()
-
-
-def _settings(size: Size) -> dict[str, dict[str, Any]]:
-    """What is other than in the real project: the loop may act at once, and by itself."""
-    epochs = {} if size.epochs is None else {"train": {"epochs": size.epochs}}
-    return {
-        **epochs,
-        "monitor": {"min_rows": 100},
-        "loop": {"retrain": True, "cool_down_hours": 0, "per_week": 10},
-        "promote": {"automatic": True, "approval": "none"},
-    }
 
 
 def _take(rows: list[Row], count: int) -> list[Row]:

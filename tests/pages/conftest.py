@@ -5,9 +5,12 @@ import shutil
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium as the machine has it."""
+    """Chromium as the machine has it.
+
+    For a module, not the session: its driver keeps an event loop running, beside which other tests could have none.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
     if chromium is None:
