@@ -55,7 +55,7 @@ def domains(bundle: Path, variant: str, names: Iterable[str]) -> list[Domain]:
 def _kept(bundle: Path, variant: str, name: str) -> Window:
     """The answers that an earlier run kept, or new ones."""
     if name == "film":
-        return reference(bundle, variant, WIDTH)
+        return reference(bundle, variant, WIDTH, 100_000, 0).window
     path = KEPT / "domains" / f"{release_id(bundle)}-{variant}-{name}.parquet"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

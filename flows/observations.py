@@ -17,8 +17,8 @@ FOLDER = STATE / "monitor"
 
 
 def new_id(time: datetime) -> str:
-    """`20261124T150405-1f2e3d`: sorts by time, and two of one second differ."""
-    return f"{time.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    """`20261124T150405-f42401`: sorts by time, to the microsecond (five hex digits), and two of one differ mostly."""
+    return f"{time.astimezone(UTC):%Y%m%dT%H%M%S}-{time.microsecond:05x}{secrets.token_hex(1)[0]}"
 
 
 def time_of(name: str) -> datetime | None:
