@@ -10,7 +10,7 @@ from prefect.states import Completed, Failed
 from flows.observe import monitor_line
 from flows.release import failure
 from flows.telling import markdown
-from tasks.core.errors import BusyError, TidegateError
+from tasks.core.errors import BusyError, TidegateError, disk_full
 from tasks.drift.result import Observation
 
 
@@ -27,6 +27,11 @@ def monitor(line: str, window: str | None = None, rows: int | None = None) -> St
         return Completed(name="Skipped", message=str(error))
     except TidegateError as error:
         return failure(error)
+    except OSError as error:
+        full = disk_full(error)
+        if full is None:
+            raise
+        return failure(full)
     _show(seen)
     if seen.problem:
         return Failed(message=seen.problem)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def say(seen: Observation) -> int:
-    """Print an observation; the exit code: 0, 3 for a confirmed drift, 1 where it could not look."""
+    """Print an observation; the exit code: 3 for a confirmed drift, 1 where it could not look or keep all, else 0."""
     from rich.console import Console
 
     console = Console()
@@ -22,12 +22,14 @@ def say(seen: Observation) -> int:
     told += [f"{one.name} was not checked: {one.reason}" for one in seen.skipped if seen.checks]
     told += [f"{name}: {_figure(figure)}" for name, figure in _figures(seen)]
     told.append(f"{seen.line} is {seen.health}: {seen.reason}")
+    if seen.problem and seen.problem not in seen.reason:
+        told.append(f"Problem: {seen.problem}")
     if seen.report:
         told.append(f"Report: {observations.path(seen.line, seen.id).with_name(seen.report)}")
     console.print("\n".join(told), markup=False, highlight=False, soft_wrap=True)
-    if seen.problem or seen.release is None:
-        return TidegateError.exit_code
-    return RejectedError.exit_code if seen.confirmed else 0
+    if seen.confirmed:
+        return RejectedError.exit_code
+    return TidegateError.exit_code if seen.problem or seen.release is None else 0
 
 
 def markdown(seen: Observation) -> str:

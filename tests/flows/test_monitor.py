@@ -1,5 +1,8 @@
 """The flow `monitor` on a Prefect server: states, artifacts, and the event that starts the loop."""
 
+import errno
+import os
+
 import made
 import pytest
 from filelock import FileLock
@@ -9,6 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from releases import wait_until
 from traffic import check
 
+from flows import observations
 from flows.monitor import monitor
 from flows.observe import EVENT
 from serving.log.settings import URL
@@ -56,3 +60,12 @@ def test_a_look_beside_another_is_skipped_and_one_without_a_log_fails(watched, m
     monkeypatch.setenv(URL, "sqlite:////proc/nowhere/predictions.db")
     assert monitor("sentiment", return_state=True).is_failed()
     assert monitor("sentimant", return_state=True).name == "WrongSettings"
+
+
+def test_a_disk_on_which_nothing_fits_is_a_failed_run_that_says_so(watched, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(observations, "keep", full)
+    state = monitor("sentiment", return_state=True)
+    assert state.is_failed() and state.message.startswith("No space is left on the disk")

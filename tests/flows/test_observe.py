@@ -208,7 +208,7 @@ def test_an_error_of_the_program_is_seen_and_raised(watched, monkeypatch):
     assert alert.kind == "run_failed" and "a text of a user" not in alert.reason
 
 
-def test_a_full_disk_costs_the_report_alone(watched, found, monkeypatch):
+def test_a_full_disk_costs_the_report_alone(watched, found, monkeypatch, capsys):
     watched.send(TEXTS)
 
     def full(_):
@@ -217,8 +217,8 @@ def test_a_full_disk_costs_the_report_alone(watched, found, monkeypatch):
     monkeypatch.setattr(evidence, "write_report", full)
     seen = monitor_line("sentiment")
     assert seen.rows == 400 and seen.checks and seen.report is None
-    assert "No space is left" in seen.problem
-    monkeypatch.undo()
+    assert "No space is left" in seen.problem and say(seen) == 1
+    assert "Problem: The report could not be written" in capsys.readouterr().out
 
 
 def test_a_workspace_that_was_broken_is_mended(watched, found):

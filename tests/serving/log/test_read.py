@@ -1,5 +1,6 @@
 """Windows of the log: which rows, in which order, with which labels."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -64,6 +65,17 @@ def test_every_row_once_oldest_first(hour, chunk_rows):
 @pytest.mark.parametrize("last", [0, 1, 7, 119, 120, 500])
 def test_the_last_rows(hour, last):
     assert ids(read.window(hour, "sentiment", last=last, chunk_rows=13)) == (EVERY[-last:] if last else [])
+
+
+def test_of_one_release(hour):
+    others = [answered(f"n{n}", ["one", "two"], time=at(n * 20)) for n in range(3)]
+    put(hour, *(replace(each, release="bbbbbbbbbbbb") for each in others))
+    assert ids(read.window(hour, "sentiment", release="bbbbbbbbbbbb")) == [
+        f"n{n}/{p}" for n in range(3) for p in (0, 1)
+    ]
+    assert ids(read.window(hour, "sentiment", last=3, release="bbbbbbbbbbbb")) == ["n1/1", "n2/0", "n2/1"]
+    assert read.count(hour, "sentiment", since=at(10), release="bbbbbbbbbbbb") == 4
+    assert read.count(hour, "sentiment") == 126
 
 
 def test_from_and_to(hour):
