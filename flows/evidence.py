@@ -17,9 +17,8 @@ from flows.history import ESTIMATED, KNOWN, severity_of
 from flows.lock import hold
 from tasks.core.files import atomic
 from tasks.core.quiet import silence
-from tasks.drift.result import Check, Observation
+from tasks.drift.result import RANK, Check, Observation
 
-RANK = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
 FROM_WARNING = 1  # the highest rank that passes
 PAGES = 100  # that a line keeps: one is 4 MB, and any can be drawn anew from its record
 DRAWING = 120.0  # seconds; a page takes 10, most of them to import Evidently

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flows import alerts, deploy, observations, registry, watched
 from flows.alerts import Kind
@@ -28,9 +28,6 @@ from tasks.drift.settings import MonitorSettings
 from tasks.drift.tallies import Tallies
 from tasks.drift.window import Window
 from tasks.inference import read_tokenizer
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("tidegate")
 

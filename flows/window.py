@@ -1,11 +1,9 @@
 """The two windows of a look: live traffic streamed from the prediction log, and the rows that a release brings."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +118,7 @@ def stream(engine: Engine, span: Span, known: Reference, tallies: Tallies, sampl
         if len(inside):
             kept.append(window.take(inside))
         current.count(chunk)
-    current.sample = _joined(kept)
+    current.sample = Window.joined(kept) if kept else None
     return current
 
 
@@ -161,16 +159,3 @@ def _places(rows: int, wanted: int, seed: int) -> NDArray[np.int64]:
 
 def _utc(time: np.datetime64) -> datetime:
     return when(int(time.astype("datetime64[us]").astype(np.int64)))
-
-
-def _joined(parts: Sequence[Window]) -> Window | None:
-    if not parts:
-        return None
-    columns = {name: [getattr(part, name) for part in parts] for name in Window.__dataclass_fields__}
-    return Window(**{name: _concatenated(values) for name, values in columns.items()})
-
-
-def _concatenated(columns: Sequence[Any]) -> Any:
-    if isinstance(columns[0], np.ndarray):
-        return np.concatenate(columns)
-    return [value for column in columns for value in column]

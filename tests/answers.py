@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from serving.log import store
+from serving.log.database import writing
 from serving.log.record import Answered, Feedback
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -24,3 +26,17 @@ def answered(request_id="r1", texts=("the film was great",), line="sentiment", t
 def labelled(request_id="r1", position=0, label="label0", line="sentiment", time=None):
     """A true label."""
     return Feedback(request_id, position, line, label, time or datetime.now(UTC), "shop")
+
+
+class Nowhere:
+    """A spool of which nothing is missing."""
+
+    name, settled, torn = "made", 0, False
+
+
+def put(engine, encoder, *given):
+    """Answers and labels as the drain stores them."""
+    records = [encoder.answers(each) if hasattr(each, "texts") else encoder.feedback(each) for each in given]
+    with writing(engine).begin() as connection:
+        batch = store.Batch.of([store.Record(n, payload) for n, payload in enumerate(records, start=1)])
+        store.insert(connection, Nowhere(), batch)

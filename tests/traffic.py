@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from serving.log import store
-from serving.log.database import migrate, open_database, writing
+from answers import put
+
+from serving.log.database import migrate, open_database
 from serving.log.record import Answered, Feedback
 from serving.log.rows import Encoder
 from serving.log.settings import load_log
@@ -13,12 +14,6 @@ from tasks.inference import Model
 
 LINE = "sentiment"
 EVIL = "</script><img src=x onerror=alert(1)>"
-
-
-class Nowhere:
-    """A spool of which nothing is missing."""
-
-    name, settled, torn = "made", 0, False
 
 
 class Traffic:
@@ -43,16 +38,14 @@ class Traffic:
             ids.append(f"request-{self.sent}")
             when = time - timedelta(seconds=every * ((len(texts) - start) // 10))
             records.append(
-                self.encoder.answers(
-                    Answered(
-                        request_id=ids[-1], time=when, line=LINE, release=release or self.release,
-                        variant=self.variant, role="champion", source="test", texts=texts[part],
-                        labels=answers.labels[part], probabilities=answers.probabilities[part],
-                        embeddings=answers.embeddings[part], latency_ms=5.0 + start % 7,
-                    )
+                Answered(
+                    request_id=ids[-1], time=when, line=LINE, release=release or self.release,
+                    variant=self.variant, role="champion", source="test", texts=texts[part],
+                    labels=answers.labels[part], probabilities=answers.probabilities[part],
+                    embeddings=answers.embeddings[part], latency_ms=5.0 + start % 7,
                 )
             )  # fmt: skip
-        self._put(records)
+        put(self.engine, self.encoder, *records)
         if labels is not None:
             self.label(ids, labels)
         return ids
@@ -60,18 +53,9 @@ class Traffic:
     def label(self, ids, labels, time=None):
         """The true labels of requests of ten texts."""
         time = time or datetime.now(UTC)
-        self._put(
-            [
-                self.encoder.feedback(Feedback(ids[n // 10], n % 10, LINE, label, time, "test"))
-                for n, label in enumerate(labels)
-                if label is not None
-            ]
-        )
-
-    def _put(self, records):
-        with writing(self.engine).begin() as connection:
-            batch = store.Batch.of([store.Record(n, payload) for n, payload in enumerate(records, start=1)])
-            store.insert(connection, Nowhere(), batch)
+        known = [(n, label) for n, label in enumerate(labels) if label is not None]
+        given = [Feedback(ids[n // 10], n % 10, LINE, label, time, "test") for n, label in known]
+        put(self.engine, self.encoder, *given)
 
 
 def check(severity="severe", **more):

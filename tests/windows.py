@@ -1,7 +1,5 @@
 """Windows of made-up rows: texts of a vocabulary, answers and embeddings that go with it."""
 
-from itertools import chain
-
 import numpy as np
 
 from serving.log.descriptors import describe
@@ -43,9 +41,3 @@ def described(texts: list[str]) -> dict:
         "script": found.script,
         "script_share": np.array(found.script_share, np.float32),
     }
-
-
-def joined(*parts: Window) -> Window:
-    """The rows of several windows."""
-    columns = [[getattr(part, name) for part in parts] for name in Window.__dataclass_fields__]
-    return Window(*(np.concatenate(c) if isinstance(c[0], np.ndarray) else [*chain(*c)] for c in columns))

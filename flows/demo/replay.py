@@ -16,10 +16,12 @@ from tasks.split import RESERVE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HOME = "movieReviewSnippets"
-"""Part of the names of the members that the default line is made of."""
-ELSEWHERE = {"products": "amazonReviewSnippets", "tweets": "tweets", "editorials": "nytEditorialSnippets"}
-"""The other members of the same archive, rated by the same people in the same way."""
+HOME = "film"
+MEMBERS = {
+    HOME: "movieReviewSnippets", "products": "amazonReviewSnippets", "tweets": "tweets",
+    "editorials": "nytEditorialSnippets",
+}  # fmt: skip
+"""Origins, and part of the names of their members in the archive; all were rated by the same people in the same way."""
 
 
 @dataclass(frozen=True)
@@ -39,32 +41,34 @@ def held_out(line: Line) -> list[Row]:
         raise StageError(
             f"{path} holds no row to play. Give lines.{line.name}.split.reserve a share, and `tidegate run`."
         )
-    return [Row(text, label, "home") for text, label in zip(frame["text"], frame["label"], strict=True)]
+    return [Row(text, label, HOME) for text, label in zip(frame["text"], frame["label"], strict=True)]
 
 
 def elsewhere(settings: LineSettings) -> list[Row]:
-    """The rows of the archive's other members, in the archive's order, texts as they are.
+    """The rows of every other origin than the line's own; raises as `rated` does."""
+    return [row for origin in MEMBERS if origin != HOME for row in rated(origin, settings)]
+
+
+def rated(origin: str, settings: LineSettings) -> list[Row]:
+    """The rows of an origin, in the archive's order, texts as they are.
 
     Labels are made as the line's own are: by the sign of the mean rating; what the raters do not decide is left out.
     Raises SettingsError where the line is not made of that archive, SourceError where it cannot be fetched.
     """
     home = next((source for source in settings.sources if isinstance(source, PackageSource) and source.join), None)
-    if home is None or HOME not in home.member or settings.label.by != "ratings":
-        raise SettingsError(f"Only a line by ratings whose source is a package with {HOME} inside can be played.")
-    return [row for name, member in ELSEWHERE.items() for row in _rows(_at(home, member), name, settings)]
+    if home is None or MEMBERS[HOME] not in home.member or settings.label.by != "ratings":
+        raise SettingsError(f"Only a line by ratings whose source is a package with {MEMBERS[HOME]} can be played.")
+    source = _at(home, MEMBERS[origin])
+    (piece,) = source.look()
+    with source.open(piece) as opened:
+        return [row for table in source.rows(opened, piece.uri) for row in _labelled(table, origin, settings)]
 
 
 def _at(home: PackageSource, member: str) -> PackageSource:
     """The same source, of another member."""
     assert home.join is not None  # noqa: S101 - looked for above
-    join = home.join.model_copy(update={"member": home.join.member.replace(HOME, member)})
-    return home.model_copy(update={"member": home.member.replace(HOME, member), "join": join})
-
-
-def _rows(source: PackageSource, origin: str, settings: LineSettings) -> list[Row]:
-    (piece,) = source.look()
-    with source.open(piece) as opened:
-        return [row for table in source.rows(opened, piece.uri) for row in _labelled(table, origin, settings)]
+    join = home.join.model_copy(update={"member": home.join.member.replace(MEMBERS[HOME], member)})
+    return home.model_copy(update={"member": home.member.replace(MEMBERS[HOME], member), "join": join})
 
 
 def _labelled(table: "pa.Table", origin: str, settings: LineSettings) -> list[Row]:

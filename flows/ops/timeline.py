@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from flows import observations
-from flows.alerts import RANKS
-from tasks.drift.result import Observation
+from tasks.drift.result import RANK, Observation
 
 log = logging.getLogger("tidegate")
 
@@ -71,4 +70,4 @@ def thinned(found: list[Observation], most: int = MOST) -> list[Observation]:
     def bucket(one: Observation) -> int:
         return min(most - 1, int((datetime.fromisoformat(one.time) - start) / width))
 
-    return [max(group, key=lambda one: (RANKS[one.severity], one.id)) for _, group in groupby(found, bucket)]
+    return [max(group, key=lambda one: (RANK[one.severity], one.id)) for _, group in groupby(found, bucket)]

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
 from tasks.drift import counted, learned
-from tasks.drift.judge import RANK, SIGNALS, judged, verdict
-from tasks.drift.result import Check, Figure, Observation, Severity, Skipped
+from tasks.drift.judge import SIGNALS, judged, verdict
+from tasks.drift.result import RANK, Check, Figure, Observation, Severity, Skipped
 from tasks.drift.settings import MonitorSettings, Name
 from tasks.drift.tallies import Tallies, tokenized
 from tasks.drift.window import Window

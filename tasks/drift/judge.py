@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from tasks.drift.chance import holm
-from tasks.drift.result import Check, Figure, Severity
+from tasks.drift.result import RANK, Check, Figure, Severity
 from tasks.drift.settings import MonitorSettings
 
-RANK: dict[Severity, int] = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
 SIGNALS = {
     "length": "form", "language": "form", "characters": "form", "tokens": "form", "unknown": "form",
     "text": "content", "embedding": "content", "prediction": "answers", "confidence": "answers",
@@ -74,7 +73,6 @@ def _estimate(cost: Figure, settings: MonitorSettings, any_drift: bool) -> Check
         value=cost.value,
         limit=settings.warning_cost,
         p=None,
-        p_adjusted=None,
         drifted=matters,
         severity=severity if matters else "none",
         reason=_points(cost),

@@ -100,9 +100,6 @@ def _check(
         value=told.auc,
         limit=limit,
         p=told.p,
-        p_adjusted=None,
-        drifted=False,
-        severity="none",
         reason=f"{told.unlike:.0%} of the {what} are less like the reference than nine in ten of its own; "
         f"a classifier tells the windows apart with an AUC of {told.auc:.2f}.",
         rows_reference=len(sides[0]),

@@ -13,6 +13,8 @@ Severity = Literal["none", "notice", "warning", "severe"]
 """none: no drift found. notice: another distribution that costs nothing that matters. warning: it costs accuracy.
 severe: it costs so much, or is so plain, that nobody waits for a second window."""
 
+RANK: dict[Severity, int] = {"none": 0, "notice": 1, "warning": 2, "severe": 3}
+
 Health = Literal["green", "amber", "red", "grey"]
 """grey: nothing can be said (no traffic, too few rows, the log is gone)."""
 
@@ -33,10 +35,10 @@ class Check(_Record):
     """The smallest effect that matters: below it nothing drifts, however many rows show it."""
     p: float | None
     """By permutation, or exact; None where the check is no test."""
-    p_adjusted: float | None
+    p_adjusted: float | None = None
     """After correction over the checks of this observation."""
-    drifted: bool
-    severity: Severity
+    drifted: bool = False
+    severity: Severity = "none"
     reason: str
     """A sentence for ops staff, without texts of users."""
     rows_reference: int

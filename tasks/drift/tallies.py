@@ -110,14 +110,6 @@ class Tallies:
         self.rows += len(chunk)
         return self
 
-    def merge(self, other: "Tallies") -> "Tallies":
-        """Take over the counts of other rows of the same window, in the bins of the same reference; itself."""
-        for name, column in other.columns.items():
-            self.columns[name].current = self.columns[name].current + column.current
-        self.right["current"] = self.right["current"] + other.right["current"]
-        self.rows += other.rows
-        return self
-
 
 def cheap(window: Window) -> dict[str, Values]:
     """What needs no text."""

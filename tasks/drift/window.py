@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,15 @@ class Window:
     script_share: NDArray[np.float32]
     true_label: Sequence[str | None]
     """The label by people; None where none has come."""
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Window]") -> "Window":
+        """The rows of several windows, one after the other; there must be one at least."""
+
+        def together(columns: list[Any]) -> Any:
+            return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else list(chain(*columns))
+
+        return cls(**{field.name: together([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
     def __len__(self) -> int:
         return len(self.label)

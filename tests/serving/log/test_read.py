@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import answers
 import numpy as np
 import pytest
 from answers import NOON, answered, labelled
@@ -11,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from serving.log import read, retention, store
+from serving.log import read, retention
 from serving.log.database import migrate, open_database, writing
 from serving.log.retention import purge
 from serving.log.rows import Encoder
@@ -21,18 +22,8 @@ from serving.log.summary import summaries
 ENCODER = Encoder(LogSettings())
 
 
-class Nowhere:
-    """A spool of which nothing is missing."""
-
-    name, settled, torn = "made", 0, False
-
-
 def put(engine, *given):
-    """Rows as the drain stores them."""
-    records = [ENCODER.answers(each) if hasattr(each, "texts") else ENCODER.feedback(each) for each in given]
-    with writing(engine).begin() as connection:
-        batch = store.Batch.of([store.Record(n, payload) for n, payload in enumerate(records, start=1)])
-        store.insert(connection, Nowhere(), batch)
+    answers.put(engine, ENCODER, *given)
 
 
 def at(minutes):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from windows import SHOP, described, joined, window
+from windows import SHOP, described, window
 
 from tasks.drift.examine import Findings, confirmed, examine
 from tasks.drift.result import Figure, Observation
@@ -49,7 +49,7 @@ def test_texts_of_another_kind_drift_and_their_terms_are_shown():
 
 
 def test_a_fifth_of_the_rows_from_elsewhere_is_found():
-    found = examine(REFERENCE, joined(window(200, 1), window(50, 2, SHOP)), SETTINGS)
+    found = examine(REFERENCE, Window.joined([window(200, 1), window(50, 2, SHOP)]), SETTINGS)
     assert checks(found)["text"].drifted
 
 
@@ -107,7 +107,7 @@ def test_a_cost_without_drift_is_no_alarm():
 
 
 def test_a_limit_of_ones_own_silences_what_is_smaller():
-    current = joined(window(200, 1), window(50, 2, SHOP))
+    current = Window.joined([window(200, 1), window(50, 2, SHOP)])
     generous = SETTINGS.model_copy(update={"limits": {"text": 0.8, "embedding": 0.8}})
     text = checks(examine(REFERENCE, current, generous))["text"]
     assert not text.drifted

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from windows import SHOP, joined, window
+from windows import SHOP, window
 
 from tasks.drift.tallies import OTHER, Categories, Numbers, Tallies, confidence, tokenized
+from tasks.drift.window import Window
 
 NUMBERS = arrays(np.float64, st.integers(0, 60), elements=st.floats(allow_nan=True, allow_infinity=True, width=32))
 
@@ -34,18 +35,16 @@ def test_every_category_is_counted_once_and_unknown_ones_together(reference, cur
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 90), max_size=5))
-def test_chunks_and_merged_parts_count_like_the_whole(cuts):
+def test_chunks_count_like_the_whole(cuts):
     reference, current = window(80), window(90, 1, SHOP, labels=40)
     whole = Tallies.of(reference).add(current)
     parts = [current.take(np.arange(a, b)) for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), 90], strict=True)]
-    chunked, halves = Tallies.of(reference), [Tallies.of(reference), Tallies.of(reference)]
-    for n, part in enumerate(parts):
+    chunked = Tallies.of(reference)
+    for part in parts:
         chunked.add(part)
-        halves[n % 2].add(part)
-    for other in (chunked, halves[0].merge(halves[1])):
-        assert other.rows == whole.rows == 90
-        assert (other.right["current"] == whole.right["current"]).all()
-        assert all((other.columns[name].current == c.current).all() for name, c in whole.columns.items())
+    assert chunked.rows == whole.rows == 90
+    assert (chunked.right["current"] == whole.right["current"]).all()
+    assert all((chunked.columns[name].current == c.current).all() for name, c in whole.columns.items())
 
 
 def test_only_rows_with_a_label_count_as_right_or_wrong():
@@ -79,7 +78,7 @@ def test_tokens_are_counted_per_character_and_unknown_ones_by_their_share():
 
 
 def test_a_million_rows_are_counted_in_seconds_and_the_memory_of_one_chunk():
-    reference, chunk = window(500), joined(*[window(500, 1)] * 20)
+    reference, chunk = window(500), Window.joined([window(500, 1)] * 20)
     tallies = Tallies.of(reference)
     for _ in range(10):
         tallies.add(chunk)
