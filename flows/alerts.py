@@ -27,7 +27,7 @@ FOLDER = STATE / "alerts"
 SCHEMA = 1
 WAIT = 30.0  # seconds for another process that writes an alert
 
-Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel"]
+Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel", "approval"]
 Happening = Literal["raised", "updated", "resolved", "test"]
 
 

@@ -94,12 +94,15 @@ def lives(up: Up) -> bool:
 
 def join() -> None:
     """Let this process use the Prefect server of `tidegate up`, where one runs here and PREFECT_API_URL names none."""
-    if "PREFECT_API_URL" in os.environ or not FILE.exists():
-        return
-    up = found()
-    server = up.program(SERVER) if up else None
-    if server is not None and server.state == "runs":
-        os.environ["PREFECT_API_URL"] = f"{server.address}/api"
+    if "PREFECT_API_URL" not in os.environ and (server := address(SERVER)):
+        os.environ["PREFECT_API_URL"] = f"{server}/api"
+
+
+def address(name: str) -> str | None:
+    """Where a program of `tidegate up` answers; None where it does not run here."""
+    up = found() if FILE.exists() else None
+    program = up.program(name) if up else None
+    return program.address if program is not None and program.state == "runs" else None
 
 
 def well(program: Running, seconds: float = 3.0) -> bool:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from flows import running
+
 SECONDS = 1.5
 """For an answer of a service on this machine."""
 LATENCIES = 1_000
@@ -62,7 +64,7 @@ class Prefect:
 
 
 def service() -> Status:
-    """Whether the service answers where params.yaml has it listen."""
+    """Whether the service answers where `tidegate up` has it, else where params.yaml has it listen."""
     import httpx
 
     from serving.settings import load_serving
@@ -73,7 +75,7 @@ def service() -> Status:
     except TidegateError as error:
         return Status("service", "ill", "service.settings", {"error": str(error)})
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - not bound here
-    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    address = running.address("service") or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     try:
         with httpx.Client(trust_env=False, timeout=SECONDS) as client:
             ready = client.get(f"{address}/v2/health/ready").status_code == httpx.codes.OK
@@ -87,10 +89,10 @@ def prefect() -> Prefect:
     """Whether Prefect's server answers, and its newest runs."""
     import httpx
 
-    url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
-    if not url:
+    page = os.environ.get("PREFECT_API_URL", "").rstrip("/").removesuffix("/api") or running.address(running.SERVER)
+    if not page:
         return Prefect(Status("prefect", "off", "prefect.none", {}))
-    page = url.removesuffix("/api")
+    url = f"{page}/api"
     begun = ["RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING", "PAUSED"]
     wanted = {"sort": "START_TIME_DESC", "limit": RUNS, "flow_runs": {"state": {"type": {"any_": begun}}}}
     try:

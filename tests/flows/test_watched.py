@@ -6,7 +6,8 @@ import pytest
 import yaml
 from prefect.states import Completed, Crashed, Failed, Scheduled
 
-from flows import alerts, observations, scheduled, watched
+from flows import alerts, approvals, observations, scheduled, watched
+from tasks.core.line import Line
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -127,3 +128,17 @@ def test_old_runs_are_deleted_and_those_of_others_kept(deployment):
         assert {server.read_flow_run(run.id).id for run in (theirs, waiting)} == {theirs.id, waiting.id}
         server.delete_flow_run(theirs.id)
         server.delete_deployment(made)
+
+
+def test_a_release_that_waits_is_told_until_somebody_decides(project, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    proposal = approvals.propose(Line("a"), "123456789abc", "the loop", 72, None)
+    (project / approvals.FOLDER / "b").mkdir()
+    (project / approvals.FOLDER / "b" / "broken.json").write_text("{")
+    watched.watch(NOW)
+    assert kinds() == {("a", "approval")}
+    alert = alerts.open_one("a", "approval")
+    assert alert.severity == "notice" and "123456789abc" in alert.reason
+    approvals.decide(proposal, "A", "no need", False, "key")
+    watched.watch(NOW)
+    assert not kinds() and alerts.alerts("a")[0].why_resolved == "It waits no more."

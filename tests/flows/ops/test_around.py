@@ -10,8 +10,10 @@ import ops_state
 import pytest
 from services import until
 
+from flows import running
 from flows.ops import around
 from flows.ops.fresh import Fresh
+from flows.running import Running
 from tasks.core.line import STATE
 
 
@@ -51,6 +53,18 @@ def test_the_service_is_asked_where_params_have_it_listen(status, state, answeri
     assert around.service().state == state
 
 
+def test_what_tidegate_up_runs_is_asked_where_it_answers(answering, workdir, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (workdir / "params.yaml").write_text("serving: {port: 0}\n")
+    address = f"http://127.0.0.1:{answering['port']}"
+    programs = [Running(name=name, state="runs", address=address) for name in ("service", running.SERVER)]
+    running.keep(running.here().model_copy(update={"programs": programs}))
+    answering["/v2/health/ready"] = (200, {})
+    assert around.service().state == "well"
+    answering["/api/flow_runs/filter"] = answering["/api/flows/filter"] = (200, [])
+    assert around.prefect().status.state == "well"
+
+
 def test_a_service_that_is_not_there_or_has_wrong_settings(workdir):
     (workdir / "params.yaml").write_text("serving: {port: 1}\n")
     assert around.service().said == "service.silent"
@@ -80,7 +94,7 @@ def test_a_prefect_that_answers_nonsense_is_ill(content, answering, monkeypatch)
     assert around.prefect().status.state == "ill"
 
 
-def test_without_prefect_nothing_is_asked(monkeypatch):
+def test_without_prefect_nothing_is_asked(monkeypatch, workdir):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     assert around.prefect().status.said == "prefect.none"
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
