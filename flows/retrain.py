@@ -12,8 +12,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import ValidationError
 
-from flows import alerts, loop, recovery, worktree
+from flows import alerts, loop, observations, recovery, worktree
 from flows.attempt import RESULT, Result
+from flows.examine import current_champion
 from flows.lock import hold
 from flows.loop import Attempt, RefusedError
 from flows.loop_settings import LoopSettings
@@ -82,11 +83,23 @@ def _refuse(line: str, observation: str, settings: LoopSettings) -> None:
     answered = next((one for one in loop.attempts(line) if one.observation == observation), None)
     if answered is not None:
         raise RefusedError(f"Attempt {answered.id} of {line} answered observation {observation} already.")
+    _of_the_champion(line, observation)
     refused = loop.refusal(line)
     if refused is not None:
         if refused == loop.stopped(line, settings):
             alerts.raise_alert(line, "loop", "warning", f"Retraining of {line} has stopped", refused, observation)
         raise RefusedError(refused)
+
+
+def _of_the_champion(line: str, observation: str) -> None:
+    """Raise RefusedError where another release is champion since: that drift was answered while this one waited."""
+    seen, current = observations.read(line, observation), current_champion(Line(line))
+    if seen is None or seen.version is None or current is None or seen.version == current.version:
+        return
+    raise RefusedError(
+        f"Observation {observation} of {line} looked at {seen.version}; {current.version} is champion since. "
+        "The next look says whether that one drifts."
+    )
 
 
 def _run(line: str, attempt: Attempt, why: str) -> Result:

@@ -3,18 +3,21 @@
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import ops_state
 import psutil
 import pytest
 import yaml
 from commands import started, tidegate
 from releases import wait_until
 
-from flows import alerts, loop, observations
+from flows import alerts, loop, observations, retrain
 from flows.git import git
 from flows.lock import hold
 from flows.loop import RefusedError
+from flows.registry import Assigned
 from flows.retrain import retrain_line
 from tasks.core.errors import BusyError
 from tasks.core.files import write_text
@@ -55,6 +58,15 @@ def test_a_rejected_attempt_leaves_its_evidence_and_nobodys_edits_are_touched(li
         retrain_line("toy", observations.new_id(loop.datetime.now(loop.UTC)))
     with pytest.raises(RefusedError, match="answered observation"):
         retrain_line("toy", SEEN)
+
+
+def test_a_drift_of_the_champion_before_is_not_answered(line, monkeypatch):
+    seen = ops_state.observation(datetime(2026, 5, 1, tzinfo=UTC), "red", line="toy", id=SEEN, version="v0.1.0")
+    observations.keep(seen)
+    monkeypatch.setattr(retrain, "current_champion", lambda _: Assigned("v0.2.0", "abc", seen.time, 2, None))
+    with pytest.raises(RefusedError, match=r"looked at v0\.1\.0; v0\.2\.0 is champion since"):
+        retrain_line("toy", SEEN)
+    assert loop.attempts("toy") == []
 
 
 def test_never_two_at_once(line):

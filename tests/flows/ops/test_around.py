@@ -153,3 +153,16 @@ def test_the_first_answer_is_waited_for_but_not_for_ever():
         until(lambda: value.value() == "known")
         value.expire()
         assert value.value() == "known"
+
+
+def test_a_value_of_long_ago_is_not_shown_again(monkeypatch):
+    clock, asked = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with ThreadPoolExecutor(1) as pool:
+        value = Fresh(pool, lambda: asked.append(1) or len(asked), 0, seconds=5, stale_seconds=20)
+        assert value.value() == 1
+        clock[0] = 10
+        assert value.value() == 1  # shown once more, while it is asked for
+        until(lambda: len(asked) == 2)
+        clock[0] = 900  # nobody looked meanwhile: the answer that then came is as old as its question
+        assert value.value() == 3

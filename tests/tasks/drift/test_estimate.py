@@ -14,7 +14,7 @@ from tasks.drift.window import Window
 SETTINGS = MonitorSettings()
 
 
-def window(rows, moved=0.0, sure=0.9, right=None, seed=0, width=4):
+def window(rows, moved=0.0, sure=0.9, right=None, seed=0, width=4, texts=None):
     """Rows whose embeddings lie `moved` away, answered with a confidence around `sure`; `right` as often as that."""
     rng = np.random.default_rng(seed)
     high = np.clip(rng.beta(20 * sure, 20 * (1 - sure), rows), 0.5, 1).astype(np.float32)
@@ -22,7 +22,7 @@ def window(rows, moved=0.0, sure=0.9, right=None, seed=0, width=4):
     other = np.where(label == "negative", "positive", "negative")
     true = np.where(rng.random(rows) < (high if right is None else right), label, other)
     return Window(
-        text=["text"] * rows, label=label.tolist(), probabilities=np.stack([high, 1 - high], axis=1),
+        text=texts or [None] * rows, label=label.tolist(), probabilities=np.stack([high, 1 - high], axis=1),
         projection=rng.normal(moved, 1, (rows, width)).astype(np.float32),
         characters=rng.integers(10, 90, rows).astype(np.int32), words=np.full(rows, 5, np.int32),
         non_letters=rng.random(rows).astype(np.float32), script=["latin"] * rows,
@@ -55,6 +55,33 @@ def test_less_confidence_and_a_shift_both_cost():
 def test_the_shift_is_what_a_classifier_finds_out_of_fold(moved):
     found = estimate.shift(window(800, width=1), window(400, moved, seed=1, width=1), 0)
     assert found == pytest.approx(2 * 0.5 * (1 + _erf(moved / 2)) - 1, abs=0.09)
+
+
+def reviews(rows, about, seed=0):
+    """Sentences of a handful of words out of a hundred, with case and punctuation."""
+    rng = np.random.default_rng(seed)
+    said = [f"{about}{n:02d}" for n in range(100)]
+    return [f"{' '.join(rng.choice(said, 6)).capitalize()}, it's said." for _ in range(rows)]
+
+
+def test_what_is_about_the_same_costs_nothing_however_its_embeddings_move():
+    reference = window(900, texts=reviews(900, "film"))
+    assert estimate.shift(reference, window(300, 2, seed=1, texts=reviews(300, "goods", 1)), 0) > 0.7
+    shouted = [text.upper().replace(",", " ").replace("'", "") + " !!!" for text in reviews(300, "film", 1)]
+    assert estimate.shift(reference, window(300, 2, seed=1, texts=shouted), 0) < 0.1
+    some = [text if n % 5 else None for n, text in enumerate(shouted)]
+    assert estimate.shift(reference, window(300, 2, seed=1, texts=some), 0) < 0.1
+
+
+def test_longer_rows_of_the_same_source_are_no_shift():
+    reference = window(3000, width=1)
+    reference.projection[:, 0] += reference.characters / 20  # longer ones lie farther out
+    longest = np.argsort(reference.characters)[-900:]
+    long, rest = longest[::2], np.setdiff1d(np.arange(3000), longest[::2])
+    assert estimate.shift(reference.take(rest), reference.take(long), 0) < 0.15
+    moved = reference.take(long)
+    moved.projection[:] += 3
+    assert estimate.shift(reference.take(rest), moved, 0) > 0.6
 
 
 def _erf(x):
