@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-long test-outcome lint audit setup clean help
+.PHONY: run test test-long test-outcome demo lint audit setup clean help
 
 run: $(VENV)/.ready  ## take every line from its sources to a release
 	@tidegate run
@@ -17,6 +17,9 @@ test-long: $(VENV)/.ready  ## kills, edits and rivals in mid-run: minutes
 
 test-outcome: $(VENV)/.ready  ## what a real `make run` left: accuracy, verdicts, release
 	@python -m pytest -m outcome
+
+demo: $(VENV)/.ready  ## the whole loop on real texts, in little and then ended: ten minutes after `make run`
+	@tidegate demo --reduced --stop
 
 lint: $(VENV)/.ready  ## ruff, mypy, import-linter
 	@ruff check . && ruff format --check . && mypy && lint-imports
