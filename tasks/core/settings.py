@@ -80,18 +80,33 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
             return f"{place}: unknown key{_nearest(str(detail['loc'][-1]), known)}. Known keys: {', '.join(known)}."
         case "missing":
             return f"{place}: is missing."
+        case "string_pattern_mismatch":
+            about = _description(model, detail["loc"])
+            pattern = detail.get("ctx", {}).get("pattern")
+            return f"{place}: must match {pattern}{f' ({about})' if about else ''}; given was {given}."
         case _:
             return f"{place}: {detail['msg'].removeprefix('Value error, ')}; given was {given}."
 
 
+def _description(model: Any, location: Sequence[int | str]) -> str | None:
+    """What the field at `location` says of itself."""
+    fields = (field for m in _models_at(model, location[:-1]) for name, field in _named(m) if name == location[-1])
+    return next((field.description for field in fields if field.description), None)
+
+
 def _fields_at(model: Any, location: Sequence[int | str]) -> list[str]:
-    """Field names of the model that stands at `location` below `model`, through lists, unions and mappings."""
+    """Field names of the model that stands at `location` below `model`."""
+    return sorted({name for m in _models_at(model, location) for name, _ in _named(m)})
+
+
+def _models_at(model: Any, location: Sequence[int | str]) -> list[type[BaseModel]]:
+    """What stands at `location` below `model`, through lists, unions and mappings."""
     models = [model]
     for part in location:
         inner = [field.annotation for m in models for name, field in _named(m) if name == part]
         tagged = [m for m in models if part == _tag(m)]
         models = tagged or [m for annotation in inner for m in _models_in(annotation)] or models
-    return sorted({name for m in models for name, _ in _named(m)})
+    return models
 
 
 def _named(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:

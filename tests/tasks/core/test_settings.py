@@ -15,6 +15,7 @@ class Fast(Settings):
 class Slow(Settings):
     kind: Literal["slow"]
     patience: int = 1
+    pause: str = Field("1m", pattern="^[0-9]+[ms]$", description="a number and m or s")
 
 
 class Block(Settings, block="block"):
@@ -37,6 +38,11 @@ def test_an_unknown_key_inside_a_union_names_the_keys_of_its_member():
     message = refused({"ways": [{"kind": "slow", "patienc": 2}]})
     assert "did you mean 'patience'" in message
     assert "speed" not in message
+
+
+def test_a_word_of_another_form_is_told_what_is_meant():
+    message = refused({"ways": [{"kind": "slow", "pause": "soon"}]})
+    assert "pause: must match ^[0-9]+[ms]$ (a number and m or s); given was 'soon'" in message
 
 
 def test_all_errors_are_said_at_once():
