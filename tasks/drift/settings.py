@@ -23,7 +23,11 @@ rows nobody tells apart have 0.5, and one with a tenth of its rows from elsewher
 class MonitorSettings(Settings, block="monitor"):
     """What is watched of a line's live traffic, and when somebody is told."""
 
-    window: str = Field("1d", pattern=r"^[1-9][0-9]*[mhdw]$", description="the current window reaches back so far")
+    window: str = Field(
+        "1d",
+        pattern=r"^[1-9][0-9]*[mhdw]$",
+        description="the current window reaches back so far: a number and m, h, d or w",
+    )
     min_rows: int = Field(100, ge=20, description="fewer rows in a window are not judged")
     sample_rows: int = Field(20_000, ge=500, le=100_000, description="rows at most for checks of texts and embeddings")
     false_alarms: float = Field(0.05, gt=0, lt=0.5, description="share of windows without drift that may look like it")
