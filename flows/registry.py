@@ -174,8 +174,11 @@ def _write(method: str, record: Record, **arguments: Any) -> None:
 
 
 def _artifact(line: str) -> Any:
-    """GTO's view of a line; None where it has none, or there is no git repository."""
-    from gto.exceptions import ArtifactNotFound, NoRepo
+    """GTO's view of a line; None where it has none, or there is no git repository.
+
+    Raises TidegateError for tags that GTO does not take: two versions on one commit, say.
+    """
+    from gto.exceptions import ArtifactNotFound, GTOException, NoRepo
     from gto.registry import GitRegistry
     from scmrepo.exceptions import SCMError
 
@@ -184,6 +187,11 @@ def _artifact(line: str) -> Any:
             return registry.find_artifact(line)
     except (ArtifactNotFound, NoRepo, SCMError):
         return None
+    except GTOException as error:
+        raise TidegateError(
+            f"GTO cannot read the tags of {line}: {error} `git tag --list '{line}@*'` shows them; "
+            "`git tag --delete` takes back the one that is wrong."
+        ) from None
 
 
 def _number(ref: str) -> int:

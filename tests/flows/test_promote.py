@@ -94,6 +94,13 @@ def test_gto_and_dvc_know_the_version(champions, workdir):
     assert release_id(workdir / "got") == champions["bad"]
 
 
+def test_two_versions_on_one_commit_are_told_with_the_way_out(champions):
+    git("tag", "-a", "sentiment@v0.9.0", "-m", "by hand", "sentiment@v0.2.0^{}")
+    done = tidegate("releases", "sentiment")
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "Multiple versions are not allowed" in done.stdout and "git tag --delete" in done.stdout
+
+
 def test_promoting_the_champion_again_only_mends_its_pointer(champions):
     tags = git("tag")
     assert go(champions["good"]).endswith("is champion already and serves. Nothing to do.")
