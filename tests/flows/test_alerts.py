@@ -217,7 +217,7 @@ def test_a_broken_record_is_left_out(workdir):
         ({"timezone": "Berlin"}, "alerts.timezone: is no time zone"),
         ({"timezone": "/etc/passwd"}, "alerts.timezone: is no time zone"),
         ({"quiet": "22:00-22:00"}, "alerts.quiet: begins and ends at the same minute"),
-        ({"quiet": "22-7"}, "alerts.quiet: String should match"),
+        ({"quiet": "22-7"}, "alerts.quiet: must match"),
     ],
 )
 def test_wrong_settings_are_said(given, complaint):

@@ -58,7 +58,7 @@ def test_a_file_may_be_without_tests(empty, tmp_path):
         ),
         ({**FINE, "templates": [True]}, "should be a valid string; given was True"),
         ({**FINE, "name": "kinds"}, "the name is taken"),
-        ({**FINE, "name": "a.b"}, "should match pattern"),
+        ({**FINE, "name": "a.b"}, "must match"),
         ({**MOVED, "perturb": ["typo"]}, "'typos', 'casing' or 'punctuation'"),
         ({**MOVED, "perturb": []}, "needs one of perturb, swap, pairs and append; it has none"),
         ({**MOVED, "append": ["So."]}, "it has perturb and append"),
