@@ -78,9 +78,12 @@ class _File(Generic[RecordT]):
 
     def __init__(self, path: Path, model: type[RecordT]) -> None:
         self.path, self.model = path, model
+        self.warnings: dict[int, str] = {}
+        self._begin()
+
+    def _begin(self) -> None:
         self.records: list[RecordT] = []
         self.ids: set[str] = set()
-        self.warnings: dict[int, str] = {}
         self.offset = self.number = 0
 
     def append(self, records: Iterable[RecordT]) -> int:
@@ -108,7 +111,7 @@ class _File(Generic[RecordT]):
     def _read_on(self) -> None:
         """Read the lines behind the offset. With the lock held, a line without an end is one that a kill cut."""
         if _size(self.path) < self.offset:
-            self.__init__(self.path, self.model)  # type: ignore[misc]
+            self._begin()  # another file stands in its place
         with self.path.open("rb") as stream:
             stream.seek(self.offset)
             for line in stream:
