@@ -88,7 +88,8 @@ def _write(folder, start):
 
 def test_threads_and_processes_write_side_by_side(journal):
     spawn = multiprocessing.get_context("fork")
-    several = [spawn.Process(target=_write, args=(journal.folder, 0)), threading.Thread(target=_write, args=(journal.folder, 100))]  # fmt: skip
+    makers = ((0, spawn.Process), (100, threading.Thread))
+    several = [make(target=_write, args=(journal.folder, start)) for start, make in makers]
     for one in several:
         one.start()
     for one in several:
