@@ -570,25 +570,32 @@ def queue(
 def to_studio(
     context: typer.Context,
     line: OneLine,
-    output: Annotated[Path, typer.Option("--output", "-o", help="a .json file; its .xml beside it is the interface")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="a .json file; an .xml beside it is the interface")],
+    suggestions: Annotated[
+        bool, typer.Option("--suggestions", help="with the champion's labels, which people tend to follow")
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", help="also items that need nobody any more")] = False,
 ) -> None:
-    """Write the queue as tasks of Label Studio, with what was said of them, and the labelling interface."""
+    """Write the queue as tasks of Label Studio, and the labelling interface."""
     from flows.label_studio import export
 
-    typer.echo(export(line, context.obj / output, everything))
+    typer.echo(export(line, context.obj / output, suggestions, everything))
 
 
 @studio.command("import")
 def from_studio(
     context: typer.Context,
     line: OneLine,
-    file: Annotated[Path, typer.Argument(help="Label Studio's export, of type JSON", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="what Label Studio exports as JSON", show_default=False)],
+    person: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=EMAIL", help="whose a user's number is, where the export has numbers only"),
+    ] = None,
 ) -> None:
     """Take over what people said in Label Studio; a second time nothing is taken twice."""
     from flows.label_studio import take
 
-    typer.echo(take(line, context.obj / file))
+    typer.echo(take(line, context.obj / file, person or []))
 
 
 def main() -> None:
