@@ -16,7 +16,7 @@ from tasks.core.progress import progress
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
 from tasks.policy_report import Treated, total
-from tasks.rows import RAW
+from tasks.rows import BATCH, RAW, completed
 from tasks.text import TextSettings, fingerprint, salt_digest
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _rows(path: Path, treated: Treated | None, chunk: int) -> Iterator["pa.Table
 
     with inbox.opened(path) as file:
         for batch in file.iter_batches(batch_size=chunk):
-            table = pa.table(batch)
+            table = completed(pa.table(batch), BATCH)
             own = pc.fill_null(table["id"], table["row_key"])
             content = {name: table[name] for name in RAW.names}
             content["id"] = pc.binary_join_element_wise(table["source"], own, "-")

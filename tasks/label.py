@@ -80,6 +80,7 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
         frame, report = _by_ratings(table, settings)
     else:
         frame, report = _by_column(table, settings)
+    frame["soft"] = None
     kept = frame[frame["label"].notna()]
     _all_present(kept["label"], settings)
     write_parquet(out / "labeled.parquet", kept[LABELED.names], LABELED)
@@ -99,7 +100,7 @@ def _by_ratings(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFra
 
     ratings = Ratings.of(table["ratings"])
     _on_scale(ratings, settings)
-    frame = table.drop_columns(["ratings"]).to_pandas()
+    frame = table.drop_columns(["ratings", "votes"]).to_pandas()
     given = (ratings.count == 0) & frame["label"].notna().to_numpy()
     _known(frame.loc[given, "label"], settings)
     side = np.sign(ratings.mean - settings.neutral)
@@ -125,7 +126,7 @@ def _by_column(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFram
     """The same from the label column."""
     import numpy as np
 
-    frame = table.drop_columns(["ratings"]).to_pandas()
+    frame = table.drop_columns(["ratings", "votes"]).to_pandas()
     frame["label"] = frame["label"].replace(settings.rename)
     _known(frame["label"], settings)
     frame["decided_by"] = "column"

@@ -15,14 +15,16 @@ from tasks.core.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Column = Literal["id", "text", "label", "ratings", "created_at"]
-ROWS: tuple[Column, ...] = ("id", "text", "label", "ratings", "created_at")
-"""Columns of what `read` yields: strings, `ratings` a list of float32, `created_at` a UTC time; null where unmapped."""
+Column = Literal["id", "text", "label", "ratings", "votes", "created_at"]
+ROWS: tuple[Column, ...] = ("id", "text", "label", "ratings", "votes", "created_at")
+"""Columns of what `read` yields: strings, `ratings` a list of float32, `votes` a list of who said which label (VOTES of
+tasks.rows), `created_at` a UTC time; null where unmapped."""
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
+LISTS: tuple[Column, ...] = ("ratings", "votes")
 CHUNK = 50_000  # rows
 BLOCK = 16 << 20  # bytes of csv read at once; no row may be longer
 
@@ -69,20 +71,23 @@ def canonical(table: "pa.Table", where: str) -> "pa.Table":
     """The table with all of ROWS and their types."""
     import pyarrow as pa
 
-    converters = {"ratings": _ratings, "created_at": _times}
+    converters = {"ratings": _ratings, "votes": _votes, "created_at": _times}
     arrays = [
         converters.get(name, _strings)(table[name].combine_chunks(), where)
         if name in table.column_names
-        else pa.nulls(table.num_rows, _type(name))
+        else pa.nulls(table.num_rows, column_type(name))
         for name in ROWS
     ]
     return pa.table(dict(zip(ROWS, arrays, strict=True)))
 
 
-def _type(name: Column) -> "pa.DataType":
+def column_type(name: str) -> "pa.DataType":
+    """The type of a column of ROWS."""
     import pyarrow as pa
 
-    types = {"ratings": pa.list_(pa.float32()), "created_at": pa.timestamp("us", tz="UTC")}
+    from tasks.rows import VOTES
+
+    types = {"ratings": pa.list_(pa.float32()), "votes": VOTES, "created_at": pa.timestamp("us", tz="UTC")}
     return types.get(name, pa.string())
 
 
@@ -237,9 +242,8 @@ def _plain(value: Any) -> Any:
 def _json_schema(rows: list[dict[str, Any]], columns: Any) -> "pa.Schema":
     import pyarrow as pa
 
-    listed = any(isinstance(row.get("ratings"), list) for row in rows)
-    types = {name: pa.list_(pa.float32()) if name == "ratings" and listed else pa.string() for name in columns}
-    return pa.schema(list(types.items()))
+    listed = [name for name in LISTS if any(isinstance(row.get(name), list) for row in rows)]
+    return pa.schema([(name, column_type(name) if name in listed else pa.string()) for name in columns])
 
 
 def _parquet(path: Path, _settings: TableSettings, where: str, columns: Any) -> Iterator["pa.Table"]:
@@ -284,6 +288,37 @@ def _is_ratings(cell: str | None) -> bool:
     except ValueError:
         return False
     return value is None or (isinstance(value, list) and all(type(number) in (int, float) for number in value))
+
+
+def _votes(values: "pa.Array", where: str) -> "pa.Array":
+    """Lists of objects with `who` and `label`, or the same as JSON in the cells of a text column."""
+    import pyarrow as pa
+
+    from tasks.rows import VOTES
+
+    if not pa.types.is_string(values.type) and not pa.types.is_large_string(values.type):
+        try:
+            return values.cast(VOTES)
+        except pa.ArrowException:
+            raise SourceError(f"{where}: `votes` of type {values.type} are no lists of `who` and `label`.") from None
+    return pa.array([_vote_list(cell, row, where) for row, cell in enumerate(values.to_pylist())], VOTES)
+
+
+def _vote_list(cell: str | None, row: int, where: str) -> list[dict[str, str]] | None:
+    try:
+        votes = json.loads(cell or "null")
+    except ValueError:
+        votes = 0
+    if votes is None or (isinstance(votes, list) and all(map(_is_vote, votes))):
+        return votes
+    raise SourceError(
+        f"{where}: a cell of `votes` (row {row} of its chunk) is no JSON list of who said which label, as "
+        '[{"who": "a1", "label": "good"}].'
+    )
+
+
+def _is_vote(vote: Any) -> bool:
+    return isinstance(vote, dict) and all(isinstance(vote.get(name), str) for name in ("who", "label"))
 
 
 def _no_number(name: str) -> float:

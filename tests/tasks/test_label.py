@@ -24,6 +24,7 @@ def table(ratings=None, labels=None):
             "source": ["film" if n % 2 else "book" for n in range(rows)],
             "created_at": pd.Series([pd.NaT] * rows, dtype="datetime64[us, UTC]"),
             "label": labels if labels is not None else [None] * rows,
+            "votes": [None] * rows,
             "ratings": ratings if ratings is not None else [None] * rows,
             "split_key": [f"{n:032x}" for n in range(rows)],
         }

@@ -53,6 +53,7 @@ SUITE = [
 def table(rows=200):
     frame = labeled(rows)
     frame["ratings"] = [[1.0, 2.0, 3.0]] * rows
+    frame["votes"] = None
     return frame[RAW.names]
 
 
