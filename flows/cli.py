@@ -537,6 +537,17 @@ def demo(
     raise typer.Exit(play.play(line, reduced, stop))
 
 
+@app.command()
+def annotate(
+    host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
+) -> None:
+    """Serve the page on which a team labels texts, until SIGTERM or Ctrl-C. Settings: block `annotate`."""
+    from flows.annotate.__main__ import serve
+
+    raise typer.Exit(serve(host, port))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

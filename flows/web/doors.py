@@ -12,7 +12,6 @@ from flows.web.answers import YEAR, SignIn, desk_of, html, secure, signed_in, si
 from flows.web.sessions import Session
 
 FORM_SECONDS = 3600
-FORM_BYTES = 8 * 2**10
 FIELDS = 10
 
 doors = APIRouter()
@@ -21,10 +20,10 @@ doors = APIRouter()
 
 async def form(request: Request) -> dict[str, str]:
     """The fields of a form. Raises HTTPException 413 or 422 for what no form of ours is."""
-    body = b""
+    body, most = b"", site_of(request).form_bytes
     async for part in request.stream():
         body += part
-        if len(body) > FORM_BYTES:
+        if len(body) > most:
             raise HTTPException(413)
     try:
         return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS))

@@ -12,6 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from flows.web.words import SHARED, Words, figure, moment, percent, points
 
+FORM_BYTES = 8 * 2**10
 KINDS = {"css": "text/css", "js": "text/javascript"}
 
 
@@ -41,9 +42,9 @@ def own(package: str, name: str) -> Static:
 class Site:
     """What tells one page from another: its name, which its cookies bear, and its package of templates and words."""
 
-    def __init__(self, name: str, package: str, statics: Mapping[str, Static]) -> None:
-        """`statics` by name, beside the shared style sheet."""
-        self.package = package
+    def __init__(self, name: str, package: str, statics: Mapping[str, Static], form_bytes: int = FORM_BYTES) -> None:
+        """`statics` by name, beside the shared style sheet; no form is larger than `form_bytes`."""
+        self.package, self.form_bytes = package, form_bytes
         self.session_cookie, self.form_cookie = f"tidegate_{name}", f"tidegate_{name}_form"
         self.statics = {"web.css": own(SHARED, "web.css"), **statics}
 
