@@ -47,5 +47,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
         model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise SourceError(f"The base model in {folder} cannot be loaded ({reason}). Look at train.base_model.") from None
+        raise SourceError(
+            f"The base model in {folder} cannot be loaded ({reason}). Look at train.base_model."
+        ) from None
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

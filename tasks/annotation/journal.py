@@ -31,7 +31,7 @@ class Journal:
         self._items = _File(folder / "items.jsonl", Item)
         self._events = _File(folder / "events.jsonl", Event)
         self._state = State()
-        self._seen = [0, 0]
+        self._seen = self._begun = (0, 0)
 
     @classmethod
     def of(cls, line: Line) -> "Journal":
@@ -62,9 +62,12 @@ class Journal:
     def state(self) -> State:
         """What follows from both files now. It is one object that each call brings up to date."""
         items, events = self.items(), self.events()
+        begun = (self._items.begun, self._events.begun)
+        if begun != self._begun:
+            self._state, self._seen, self._begun = State(), (0, 0), begun
         self._state.add(items[self._seen[0] :])
         self._state.apply(events[self._seen[1] :])
-        self._seen = [len(items), len(events)]
+        self._seen = (len(items), len(events))
         return self._state
 
     @property
@@ -79,19 +82,24 @@ class _File(Generic[RecordT]):
     def __init__(self, path: Path, model: type[RecordT]) -> None:
         self.path, self.model = path, model
         self.warnings: dict[int, str] = {}
+        self.begun = -1
         self._begin()
 
     def _begin(self) -> None:
         self.records: list[RecordT] = []
         self.ids: set[str] = set()
         self.offset = self.number = 0
+        self.begun += 1
 
     def append(self, records: Iterable[RecordT]) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._lock(), self.path.open("ab") as stream:
             _end_line(stream.fileno(), self.path)
             self._read_on()
-            fresh = {record.id: record for record in records if record.id not in self.ids}
+            fresh: dict[str, RecordT] = {}
+            for record in records:
+                if record.id not in self.ids:
+                    fresh.setdefault(record.id, record)
             stream.write(b"".join(_line(record) for record in fresh.values()))
             stream.flush()
             os.fsync(stream.fileno())
