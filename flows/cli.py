@@ -435,7 +435,8 @@ def restore(
 @app.command()
 def up(
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="server, worker, service, ops or watch; may be repeated")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="server, worker, service, ops, annotate or watch; may be repeated"),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="return when everything answers; it goes on running")

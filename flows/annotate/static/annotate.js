@@ -22,7 +22,7 @@ function begin() {
   if (filter) {
     filter.closest("label").hidden = document.getElementById("filter-hint").hidden = false;
     filter.addEventListener("input", sift);
-    filter.focus({ preventScroll: true });
+    if (matchMedia("(hover: hover)").matches) filter.focus({ preventScroll: true }); // no keyboard over a phone's page
   }
 }
 
