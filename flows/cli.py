@@ -437,7 +437,8 @@ def restore(
 @app.command()
 def up(
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="server, worker, service, ops or watch; may be repeated")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="server, worker, service, ops, annotate or watch; may be repeated"),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="return when everything answers; it goes on running")
@@ -625,6 +626,17 @@ def label_report(
     from flows.label_report import report
 
     typer.echo(report(line, context.obj / html if html else None, suspects))
+
+
+@app.command()
+def annotate(
+    host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
+) -> None:
+    """Serve the page on which a team labels texts, until SIGTERM or Ctrl-C. Settings: block `annotate`."""
+    from flows.annotate.__main__ import serve
+
+    raise typer.Exit(serve(host, port))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from flows.alert_settings import AlertSettings
+from flows.annotate_settings import AnnotatePageSettings
 from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
@@ -93,6 +94,7 @@ class Params(Settings):
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     up: UpSettings = UpSettings()
     ops: OpsSettings = OpsSettings()
+    annotate: AnnotatePageSettings = AnnotatePageSettings()
 
 
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:

@@ -135,7 +135,7 @@ def test_a_killed_one_leaves_nothing_and_the_next_one_starts(project):
 def test_what_is_wrong_is_said(project):
     said = tidegate("up", "--only", "everything")
     assert said.returncode == 2
-    assert "there are server, worker, service, ops, watch" in said.stdout
+    assert "there are server, worker, service, ops, annotate, watch" in said.stdout
     assert "Traceback" not in said.stdout
     detached = tidegate("up", "--detach", "--only", "everything")
     assert detached.returncode == 2
