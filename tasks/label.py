@@ -12,6 +12,7 @@ from tasks.core.files import write_json, write_parquet
 from tasks.core.line import Line
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
+from tasks.weak.settings import FunctionSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +44,9 @@ class LabelSettings(Settings, block="label"):
     rename: dict[str, str] = Field({}, description="by column: what the source writes -> the label that is meant")
     bootstrap_samples: int = Field(1000, ge=100, description="resamplings behind the interval of Krippendorff's alpha")
     seed: int = Field(0, ge=0, description="seed of the bootstrap")
+    functions: FunctionSettings | None = Field(
+        None, description="lets the functions of data/<line>/labelling/ label what people left without a label"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "LabelSettings":
@@ -57,6 +61,8 @@ class LabelSettings(Settings, block="label"):
             problems.append("rename belongs to by: column")
         if unknown := sorted(set(self.rename.values()) - set(self.labels)):
             problems.append(f"rename leads to {', '.join(unknown)}, which labels does not hold")
+        if self.functions and self.functions.shares and set(self.functions.shares) != set(self.labels):
+            problems.append("functions.shares needs a share for each label and no other")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -65,14 +71,16 @@ class LabelSettings(Settings, block="label"):
 def label(line: Line, settings: LabelSettings, out: Path) -> None:
     """Decide each row's label.
 
-    Reads validate/rows.parquet and validate/verdict.json; writes labeled.parquet (tasks.rows.LABELED, by id),
-    labels.json (the labels in the order of the model's outputs) and report.json. Rows that nothing decides (no ratings,
-    a mean of exactly neutral, no label) are left out and counted. Raises RejectedError when validate rejected the
-    batch, DataError for ratings off the scale, labels outside the set, and labels without a row.
+    Reads validate/rows.parquet, validate/verdict.json and, where `functions` is set, data/<line>/labelling/*.py; writes
+    labeled.parquet (tasks.rows.LABELED, by id), labels.json (the labels in the order of the model's outputs) and
+    report.json. Rows that nothing decides (no ratings, a mean of exactly neutral, no label) are left out and counted.
+    Raises RejectedError when validate rejected the batch, DataError for ratings off the scale, labels outside the set,
+    labels without a row, and labelling functions that fail.
     """
     import pyarrow.parquet as pq
 
     from tasks.rows import LABELED
+    from tasks.weak.apply import fill
 
     verdict.require(line.file("validate", "verdict.json"))
     table = pq.read_table(line.file("validate", "rows.parquet")).sort_by("id")
@@ -81,6 +89,8 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
     else:
         frame, report = _by_column(table, settings)
     frame["soft"] = None
+    if (told := fill(line, frame, settings.labels, settings.functions)) is not None:
+        report["functions"] = told
     kept = frame[frame["label"].notna()]
     _all_present(kept["label"], settings)
     write_parquet(out / "labeled.parquet", kept[LABELED.names], LABELED)
