@@ -82,6 +82,8 @@ class LineSettings(Sources):
         names = [source.name for source in self.sources]
         if unknown := [name for name in self.quality_gate.sources or () if name not in names]:
             raise ValueError(f"quality_gate.sources names {', '.join(unknown)}; sources are {', '.join(names)}")
+        if unknown := [name for name in self.split.train_only_sources if name not in names]:
+            raise ValueError(f"split.train_only_sources names {', '.join(unknown)}; sources are {', '.join(names)}")
         return self
 
 

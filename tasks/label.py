@@ -13,6 +13,7 @@ from tasks.core.line import Line
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
 from tasks.crowd.settings import VoteSettings
+from tasks.weak.settings import FunctionSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,9 @@ class LabelSettings(Settings, block="label"):
     votes: VoteSettings = Field(VoteSettings(), description="how votes become a label")
     bootstrap_samples: int = Field(1000, ge=100, description="resamplings behind the intervals of agreement")
     seed: int = Field(0, ge=0, description="seed of the bootstrap")
+    functions: FunctionSettings | None = Field(
+        None, description="lets the functions of data/<line>/labelling/ label what people left without a label"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "LabelSettings":
@@ -63,6 +67,8 @@ class LabelSettings(Settings, block="label"):
             problems.append("rename belongs to by: column and by: votes")
         if unknown := sorted(set(self.rename.values()) - set(self.labels)):
             problems.append(f"rename leads to {', '.join(unknown)}, which labels does not hold")
+        if self.functions and self.functions.shares and set(self.functions.shares) != set(self.labels):
+            problems.append("functions.shares needs a share for each label and no other")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -71,20 +77,24 @@ class LabelSettings(Settings, block="label"):
 def label(line: Line, settings: LabelSettings, out: Path) -> None:
     """Decide each row's label.
 
-    Reads validate/rows.parquet and validate/verdict.json; writes labeled.parquet (tasks.rows.LABELED, by id),
-    labels.json (the labels in the order of the model's outputs) and report.json. Rows that nothing decides (no ratings,
-    a mean of exactly neutral, no label, too few votes) are left out and counted. Rows with votes are decided by these,
-    or by an adjudicator where they have a label as well; the others as `by` says, and by their ratings or their label
-    where that is votes. Raises RejectedError when validate rejected the batch, DataError for ratings off the scale,
-    labels outside the set, and labels without a row.
+    Reads validate/rows.parquet, validate/verdict.json and, where `functions` is set, data/<line>/labelling/*.py; writes
+    labeled.parquet (tasks.rows.LABELED, by id), labels.json (the labels in the order of the model's outputs) and
+    report.json. Rows that nothing decides (no ratings, a mean of exactly neutral, no label, too few votes) are left out
+    and counted. Rows with votes are decided by these, or by an adjudicator where they have a label as well; the others
+    as `by` says, and by their ratings or their label where that is votes; labelling functions come last. Raises
+    RejectedError when validate rejected the batch, DataError for ratings off the scale, labels outside the set, labels
+    without a row, and labelling functions that fail.
     """
     import pyarrow.parquet as pq
 
     from tasks.rows import LABELED
+    from tasks.weak.apply import fill
 
     verdict.require(line.file("validate", "verdict.json"))
     table = pq.read_table(line.file("validate", "rows.parquet")).sort_by("id")
     frame, report = _decided(table, settings)
+    if (told := fill(line, frame, settings.labels, settings.functions)) is not None:
+        report["functions"] = told
     kept = frame[frame["label"].notna()]
     _all_present(kept["label"], settings)
     write_parquet(out / "labeled.parquet", kept[LABELED.names], LABELED)

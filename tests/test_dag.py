@@ -63,7 +63,7 @@ def test_params_name_the_blocks_that_a_body_takes(stage):
 
 
 def test_stages_read_only_files_that_earlier_stages_write():
-    written = {f"data/${{key}}/{name}" for name in ("inbox", "expectations.yaml", "behaviour.yaml")}
+    written = {f"data/${{key}}/{name}" for name in ("inbox", "expectations.yaml", "behaviour.yaml", "labelling")}
     for stage in stages():
         read = {dep for dep in entry(stage)["deps"] if dep.startswith("data/")}
         assert read <= written
