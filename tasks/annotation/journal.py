@@ -80,7 +80,8 @@ class _File(Generic[RecordT]):
     """Records of one kind, a line of JSON each."""
 
     def __init__(self, path: Path, model: type[RecordT]) -> None:
-        self.path, self.model = path, model
+        self.path = path
+        self.model: type[RecordT] = model
         self.warnings: dict[int, str] = {}
         self.begun = -1
         self._begin()
