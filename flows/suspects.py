@@ -72,9 +72,9 @@ def _enqueue(line: Line, rows: "pd.DataFrame") -> str:
     from tasks.annotation.journal import Journal
 
     items = [
-        suspect(row.id, row.text, row.label, row.suggested, float(row.probability), rank)
-        for rank, row in enumerate(rows.itertuples())
-        if row.text
+        suspect(row["id"], row["text"], row["label"], row["suggested"], float(row["probability"]), rank)
+        for rank, row in enumerate(rows.to_dict("records"))
+        if row["text"]
     ]
     new = Journal.of(line).add(items)
     return f"{new} of them are new in the adjudicators' queue."
