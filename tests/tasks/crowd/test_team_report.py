@@ -79,7 +79,7 @@ def test_disagreements_are_those_of_the_least_agreement():
 
 def test_the_page_stands_alone_and_escapes_what_it_shows():
     names = {"p0": SCRIPT, "p1": "Ada"}
-    suspects = [{"text": SCRIPT, "label": SCRIPT, "suggested": "good", "probability": 0.9}]
+    suspects = [{"text": SCRIPT, "given": SCRIPT, "suggested": "good", "probability": 0.9}]
     html = page("made", "read", report(), names, suspects, "")
     assert "<script" not in html
     assert "<img src=x" not in html
