@@ -598,6 +598,35 @@ def from_studio(
     typer.echo(take(line, context.obj / file, person or []))
 
 
+@app.command()
+def suspects(
+    context: typer.Context,
+    line: OneLine,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="csv or jsonl; default: .tidegate/suspects/LINE.csv")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="how many")] = 200,
+    queue: Annotated[bool, typer.Option("--queue", help="put them into the adjudicators' queue")] = False,
+) -> None:
+    """Rank labelled rows by how likely their label is wrong, by models that never saw the row."""
+    from flows.suspects import export
+
+    typer.echo(export(line, context.obj / output if output else None, rows, queue))
+
+
+@app.command("label-report")
+def label_report(
+    context: typer.Context,
+    line: OneLine,
+    html: Annotated[Path | None, typer.Option(help="the page; default: .tidegate/reports/LINE-labels.html")] = None,
+    suspects: Annotated[bool, typer.Option(help="look for labels that are likely wrong")] = True,
+) -> None:
+    """Report on the team that labels: agreement, speed, workload, quality per person, likely errors."""
+    from flows.label_report import report
+
+    typer.echo(report(line, context.obj / html if html else None, suspects))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()
