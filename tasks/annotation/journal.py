@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.annotation.events import Event, Item
 from tasks.annotation.state import State
+from tasks.core.files import atomic
 from tasks.core.line import STATE, Line
 
 log = logging.getLogger("tidegate")
@@ -70,6 +71,17 @@ class Journal:
         self._seen = (len(items), len(events))
         return self._state
 
+    def forget(self, texts: Set[str], rows: Set[str] = frozenset()) -> int:
+        """Take items with one of these texts, or of one of these rows, and all that was said of them out of both files.
+
+        The one thing that changes what is written. Returns how many items there were.
+        """
+        gone = {item.id for item in self.items() if item.text in texts or item.corrects in rows}
+        if gone:
+            self._events.rewrite(lambda event: event.item not in gone)
+            self._items.rewrite(lambda item: item.id not in gone)
+        return len(gone)
+
     @property
     def warnings(self) -> list[str]:
         """What could not be read, in sentences; each was logged once."""
@@ -90,6 +102,7 @@ class _File(Generic[RecordT]):
         self.records: list[RecordT] = []
         self.ids: set[str] = set()
         self.offset = self.number = 0
+        self.inode = _inode(self.path)
         self.begun += 1
 
     def append(self, records: Iterable[RecordT]) -> int:
@@ -109,17 +122,25 @@ class _File(Generic[RecordT]):
 
     def read(self) -> list[RecordT]:
         """All records so far, for the caller to read, not to change; a file that did not grow is not opened."""
-        if _size(self.path) != self.offset:
+        if (_size(self.path), _inode(self.path)) != (self.offset, self.inode):
             with self._lock():
                 self._read_on()
         return self.records
+
+    def rewrite(self, stays: Callable[[RecordT], bool]) -> None:
+        """Write the file anew with the records that stay; what could not be read goes: nobody knows what it holds."""
+        with self._lock():
+            self._read_on()
+            with atomic(self.path) as temporary:
+                temporary.write_bytes(b"".join(map(_line, filter(stays, self.records))))
+            self._begin()
 
     def _lock(self) -> FileLock:
         return FileLock(f"{self.path}.lock")
 
     def _read_on(self) -> None:
         """Read the lines behind the offset. With the lock held, a line without an end is one that a kill cut."""
-        if _size(self.path) < self.offset:
+        if _size(self.path) < self.offset or _inode(self.path) != self.inode:
             self._begin()  # another file stands in its place
         with self.path.open("rb") as stream:
             stream.seek(self.offset)
@@ -159,6 +180,14 @@ def _line(record: BaseModel) -> bytes:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _inode(path: Path) -> int:
+    """Changes when another file takes the path's place."""
+    try:
+        return path.stat().st_ino
     except FileNotFoundError:
         return 0
 
