@@ -129,6 +129,8 @@ class _File(Generic[RecordT]):
 
     def rewrite(self, stays: Callable[[RecordT], bool]) -> None:
         """Write the file anew with the records that stay; what could not be read goes: nobody knows what it holds."""
+        if not self.path.exists():
+            return
         with self._lock():
             self._read_on()
             with atomic(self.path) as temporary:
