@@ -16,6 +16,7 @@ from tasks.annotation.pool import draw, languages, overlaps
 from tasks.core.errors import SourceError, TidegateError
 from tasks.core.line import Line
 from tasks.core.progress import progress
+from tasks.text import clean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,15 +74,14 @@ def add_wanted(name: str, rows: int | None = None) -> str:
     found = chosen(line, rows or settings.annotate.rows)
     if found.empty:
         raise TidegateError(f"The prediction log has no text of {name} that waits for a label (`tidegate log {name}`).")
-    people = overlaps(len(found), settings.annotate)
+    records = found.to_dict("records")
+    extra = zip(overlaps(len(found), settings.annotate), languages(found["text"].tolist()), strict=True)
     items = [
         Item(
-            id=item_id(row.text), text=row.text, source="log", why=TOLD_WHY[row.why], rank=rank, overlap=overlap,
-            suggested=row.label, probability=float(row.confidence), language=language,
+            id=item_id(row["text"]), text=row["text"], source="log", why=TOLD_WHY[row["why"]], rank=rank,
+            overlap=people, suggested=row["label"], probability=float(row["confidence"]), language=language,
         )
-        for rank, (row, overlap, language) in enumerate(
-            zip(found.itertuples(), people, languages(found["text"].tolist()), strict=True)
-        )
+        for rank, (row, (people, language)) in enumerate(zip(records, extra, strict=True))
     ]  # fmt: skip
     new = Journal.of(line).add(items)
     return f"{_said(name, items)} {new} of them were not queued before."
@@ -102,13 +102,13 @@ def add_suspects(name: str, file: Path) -> str:
         raise SourceError(f"{file} cannot be read as csv or jsonl ({str(error).splitlines()[0][:120]}).") from None
     if missing := [column for column in SUSPECT if column not in table.columns]:
         raise SourceError(f"{file} has no column {', '.join(missing)}. `tidegate suspects {name}` writes such a file.")
-    from tasks.text import clean
-
-    rows = table[list(SUSPECT)].itertuples(index=False)
     items = [
-        suspect(str(row.id), clean(str(row.text), settings.text), row.given, row.suggested, float(row.probability), n)
-        for n, row in enumerate(rows)
-    ]
+        suspect(
+            str(row["id"]), clean(str(row["text"]), settings.text), str(row["given"]), str(row["suggested"]),
+            float(row["probability"]), rank,
+        )
+        for rank, row in enumerate(table.to_dict("records"))
+    ]  # fmt: skip
     new = Journal.of(Line(name, settings.kind)).add(items)
     return f"{len(items)} suspects of {name} wait for an adjudicator, {new} of them new."
 

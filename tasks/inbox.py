@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,7 @@ def content_keys(row_keys: list[str]) -> "np.ndarray":
     return np.frombuffer(bytes.fromhex("".join([key[:16] for key in row_keys])), dtype=">u8").astype(np.uint64)
 
 
-def hashed(values: list[str | None]) -> "np.ndarray":
+def hashed(values: Sequence[str | None]) -> "np.ndarray":
     """64 bits of blake2b of each value, as numbers."""
     import numpy as np
 

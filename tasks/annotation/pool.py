@@ -14,6 +14,7 @@ from tasks.annotation.settings import AnnotateSettings
 from tasks.core.errors import SourceError
 from tasks.core.line import Line
 from tasks.core.progress import progress
+from tasks.forgotten import Listed
 from tasks.text import TextSettings, split_key
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Pool:
 def draw(
     files: Sequence[Path], column: str, line: Line, queue: Sequence[Item], text: TextSettings, block: AnnotateSettings
 ) -> Pool:
-    """At most `annotate.candidates` texts of csv, tsv, jsonl or parquet files that have no label and are not queued.
+    """At most `annotate.candidates` texts of csv, tsv, jsonl or parquet files: no label, not queued, not forgotten.
 
     Of more so many are drawn by lot. The lot is the text's own hash: the same texts are drawn again, in whatever order
     they come. Memory does not grow with the files. Raises SourceError for a file that cannot be read to its end.
@@ -60,7 +61,9 @@ def draw(
                     limit = max(lots)
                 count += len(part)
                 bar.update(len(part))
-    return Pool(_treated([each for _, each in sorted(lots.items())[: block.candidates]], queue, text), count)
+    listed = Listed.of(line, text.split_salt)
+    drawn = [each for _, each in sorted(lots.items())[: block.candidates] if not listed.has(each)]
+    return Pool([each for each in _treated(drawn, queue, text) if not listed.has(each)], count)
 
 
 def _parts(tables: Iterable["pa.Table"]) -> Iterator["pa.Array"]:

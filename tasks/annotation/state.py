@@ -27,17 +27,8 @@ class Standing:
     flags: dict[str, Event] = field(default_factory=dict)
     comments: list[Event] = field(default_factory=list)
     decision: Event | None = None
-
-    @property
-    def state(self) -> ItemState:
-        """Where the item stands; State says what each word means."""
-        if self.decision is not None:
-            return "decided"
-        if self.flags or (len(self.skips) >= SKIPS and len(self.answers) < self.item.overlap):
-            return "flagged"
-        if not self.answers or len(self.answers) < self.item.overlap:
-            return "open"
-        return "answered" if len({event.label for event in self.answers.values()}) == 1 else "disagreed"
+    state: ItemState = "open"
+    """Where the item stands; State says what each word means."""
 
     @property
     def last(self) -> Event | None:
@@ -60,6 +51,16 @@ class Standing:
                 for words in (self.answers, self.skips, self.flags):
                     words.pop(event.person, None)
                 {"answer": self.answers, "skip": self.skips, "flag": self.flags}[event.kind][event.person] = event
+        self.state = self._state()
+
+    def _state(self) -> ItemState:
+        if self.decision is not None:
+            return "decided"
+        if self.flags or (len(self.skips) >= SKIPS and len(self.answers) < self.item.overlap):
+            return "flagged"
+        if not self.answers or len(self.answers) < self.item.overlap:
+            return "open"
+        return "answered" if len({event.label for event in self.answers.values()}) == 1 else "disagreed"
 
 
 class State:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from commands import tidegate
 from conftest import sentences
 from toy import toy_params
 
@@ -17,7 +18,9 @@ from tasks.annotation.events import Event, item_id
 from tasks.annotation.journal import Journal
 from tasks.core.errors import SourceError, TidegateError
 from tasks.core.line import Line
+from tasks.forgotten import Subject, take_out
 from tasks.rows import RAW, completed
+from tasks.sync import alone
 from tasks.text import TextSettings, split_key
 
 LINE = Line("toy")
@@ -92,6 +95,29 @@ def test_personal_data_that_is_set_to_drop_leaves_the_text_out(toy):
     Path("params.yaml").write_text(yaml.safe_dump({"lines": {"toy": toy}}))
     queue.add_files("toy", put("a.csv", ["write to ada@example.org now", "fine text here"]))
     assert [item.text for item in queued()] == ["fine text here"]
+
+
+def test_what_was_forgotten_does_not_come_back(toy):
+    texts = ["of Ada", "of nobody"]
+    queue.add_files("toy", put("a.csv", texts))
+    with alone(LINE):
+        take_out(LINE, Subject(frozenset(["of Ada"])), TextSettings().split_salt)
+    assert Journal.of(LINE).forget({"of Ada"}) == 1
+    queue.add_files("toy", put("a.csv", [*texts, "a new one"]))
+    assert {item.text for item in queued()} == {"of nobody", "a new one"}
+
+
+def test_one_of_three_ways_in(toy):
+    Path("dvc.yaml").write_text("")
+    for arguments in ((), ("a.csv", "--wanted")):
+        done = tidegate("queue", "toy", *arguments)
+        assert (done.returncode, "Name files, or --wanted" in done.stdout) == (2, True)
+    put("a.csv", ["one text"])
+    done = tidegate("queue", "toy", "a.csv")
+    assert "1 texts are in the queue of toy" in done.stdout, done.stdout
+    done = tidegate("label-studio", "export", "toy", "-o", "out.json")
+    assert "1 tasks are in" in done.stdout, done.stdout
+    assert Path("out.xml").exists()
 
 
 @pytest.mark.parametrize("broken", ['"the film was "bad, and so on', '"never closed', 'x,"a","b" c'])

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tasks.annotation.events import Event, Item
+from tasks.annotation.events import Event, Item, suspect
 from tasks.annotation.journal import Journal
 from tasks.core.line import Line
 
@@ -104,3 +104,18 @@ def test_a_file_put_in_its_place_is_read_anew(journal):
     assert [event.id for event in journal.events()] == ["e9"]
     journal.add([Item(id="a", text="A")])
     assert [event.id for event in journal.state().standings["a"].events] == ["e9"]
+
+
+def test_what_is_to_be_forgotten_leaves_no_trace(journal):
+    journal.add([Item(id="a", text="secret"), Item(id="b", text="B"), suspect("film-1", "x", "no", "yes", 0.9, 0)])
+    journal.append(answer(1), answer(2, item="b"), Event(item="a", person="p", kind="comment", comment="of the secret"))
+    other = Journal(journal.folder)
+    assert len(other.state().standings) == 3
+    assert journal.forget({"secret"}, {"film-1"}) == 2
+    assert journal.forget({"secret"}, {"film-1"}) == 0
+    journal.append(*(answer(n, item="b") for n in range(10, 40)))  # longer than it was before
+    assert b"secret" not in b"".join(path.read_bytes() for path in journal.folder.iterdir())
+    for one in (journal, other, Journal(journal.folder)):
+        assert list(one.state().standings) == ["b"]
+        assert [event.id for event in one.events()] == ["e2", *(f"e{n}" for n in range(10, 40))]
+        assert not one.warnings
