@@ -63,3 +63,10 @@ def test_what_is_missing_is_said(project):
     with pytest.raises(DataError, match="tidegate run toy --until label"):
         export("toy", None, 5)
     assert read_json(LINE.file("label", "labels.json"))
+
+
+def test_the_file_is_what_the_queue_takes(project):
+    from flows.queue import add_suspects
+
+    export("toy", Path("a.jsonl"), 10)
+    assert "10 of them new" in add_suspects("toy", Path("a.jsonl"))
