@@ -38,7 +38,7 @@ def export(name: str, target: Path | None, rows: int) -> str:
     if target.suffix not in (".csv", ".jsonl"):
         raise SettingsError(f"The file was given as {target.name}; it can end with .csv or .jsonl.")
     line = Line(name, load([name])[name].kind)
-    found = _chosen(line, rows)
+    found = chosen(line, rows)
     if found.empty:
         raise TidegateError(
             f"The prediction log has no row of {name} that its champion answered, with a text and without a label. "
@@ -54,7 +54,7 @@ def export(name: str, target: Path | None, rows: int) -> str:
     return f"{len(found)} rows of {name} are in {target} ({counts}). Fill true_label, from the top."
 
 
-def _chosen(line: Line, rows: int) -> "pd.DataFrame":
+def chosen(line: Line, rows: int) -> "pd.DataFrame":
     """The rows as a table: request_id, position, text, label, confidence, why, true_label."""
     pool, margin, projection = _pool(line)
     chosen = most_telling(pool["text"].tolist(), margin, projection, _reference(line, projection.shape[1]), rows)

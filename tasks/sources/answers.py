@@ -90,9 +90,10 @@ def _columns(said: list["Standing"]) -> dict[str, list[Any]]:
 
 
 def _votes(standing: "Standing") -> list[dict[str, str | None]] | None:
-    if standing.decision or standing.state == "flagged" or standing.item.corrects:
+    if standing.item.corrects or (standing.state == "flagged" and not standing.decision):
         return None
-    return [{"who": who, "label": event.label} for who, event in sorted(standing.answers.items())] or None
+    votes = [{"who": who, "label": event.label} for who, event in sorted(standing.answers.items())]
+    return votes or ([] if standing.decision else None)
 
 
 __all__ = ["AnswersSource"]
