@@ -599,6 +599,7 @@ def from_studio(
     typer.echo(take(line, context.obj / file, person or []))
 
 
+@app.command()
 def annotate(
     host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
     port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
