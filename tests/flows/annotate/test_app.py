@@ -252,6 +252,9 @@ def test_two_adjudicators_get_different_texts_and_a_second_decision_is_said(ente
     journal.append(said("Max", "decide", "negative"))
     page = press(ada, first, "decide", label="positive")
     assert "Somebody else decided this text" in page
+    page = press(maxim, second, "decide", label="negative")
+    assert 'data-deed="undo"' in page
+    assert 'data-deed="undo"' not in maxim.get(PATH).text  # a decision is taken back where it was made
     assert journal.state().standings["t0"].decision.label == "positive"
 
 
