@@ -25,10 +25,10 @@ ROLES = {"Anna": ["annotator"], "Bea": ["annotator"], "Ada": ["adjudicator"], "M
          "Max": ["annotator", "adjudicator"]}  # fmt: skip
 
 
-def project(folder, team=True, **people):
+def project(folder, team=True, more=(), **people):
     """params.yaml, queues, guidelines and a team.yaml in the folder, which is the working directory; its keys.
 
-    `people` are fields of team.yaml's entries, by name.
+    `more` are lines like `films`, `people` fields of team.yaml's entries, by name.
     """
     keys = {name: new_key() for name in ROLES}
     entries = [
@@ -36,14 +36,15 @@ def project(folder, team=True, **people):
         | people.get(name, {})
         for name, roles in ROLES.items()
     ]
-    ops_state.project(folder, ("films", "topics", "bare"), {"people": entries} if team else None)
+    ops_state.project(folder, ("films", "topics", "bare", *more), {"people": entries} if team else None)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["lines"] = {name: copy.deepcopy(block) for name, block in params["lines"].items()}
     params["lines"]["topics"]["label"]["labels"] = TOPICS
     params["annotate"] = {"port": 0}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    (folder / "data/films").mkdir(parents=True)
-    (folder / "data/films/guidelines.md").write_text(GUIDE)
+    for name in ("films", *more):
+        (folder / "data" / name).mkdir(parents=True)
+        (folder / "data" / name / "guidelines.md").write_text(GUIDE)
     return keys
 
 

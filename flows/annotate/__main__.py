@@ -15,7 +15,9 @@ def serve(host: str | None = None, port: int | None = None) -> int:
 
     settings = load_annotate()
     keys, listener = opened(settings, host, port, "The labelling page")
-    run(create_app(Desk(settings, keys)), listener)
+    desk = Desk(settings, keys)
+    desk.warm()
+    run(create_app(desk), listener)
     return 0
 
 

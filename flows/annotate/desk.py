@@ -38,6 +38,11 @@ class Desk:
         with self._lock:
             return self._rooms.setdefault(line, Room(Line(line)))
 
+    def warm(self) -> None:
+        """Read the journals in the background: a long one takes seconds, and nobody should wait for that."""
+        rooms = [self.room(line) for line in self.lines()]
+        threading.Thread(target=lambda: [room.counts() for room in rooms], name="warm", daemon=True).start()
+
     def labels(self, line: str) -> list[str]:
         """What can be answered."""
         return list(self.lines()[line].settings.label.labels)

@@ -8,7 +8,9 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from starlette.exceptions import HTTPException
 
+from flows.settings import LineSettings
 from tasks.annotation.events import COMMENT, LONGEST, Event, Kind
+from tasks.text import clean
 
 ID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
@@ -22,14 +24,9 @@ class Said(BaseModel):
     item: str = Field(min_length=1, max_length=300)
     kind: Literal["answer", "skip", "flag", "decide", "undo"]
     label: str | None = None
-    comment: str | None = Field(None, max_length=COMMENT)
+    comment: str | None = Field(None, max_length=2 * COMMENT, description="browsers send two characters for a new line")
     seconds: float | None = None
-    undoes: str | None = Field(None, max_length=300)
-
-    @field_validator("comment", mode="after")
-    @classmethod
-    def _plain(cls, given: str | None) -> str | None:
-        return (given or "").replace("\r\n", "\n").strip() or None
+    undoes: str | None = Field(None, max_length=300, pattern=r"^[^\r\n\x00]+$")
 
     @field_validator("seconds", mode="before")
     @classmethod
@@ -42,8 +39,8 @@ class Said(BaseModel):
         return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
     @classmethod
-    def of(cls, given: Mapping[str, str], kinds: Sequence[Kind], labels: Sequence[str]) -> Self:
-        """A form's fields; one with a label answers or decides, as `kinds` begins.
+    def of(cls, given: Mapping[str, str], kinds: Sequence[Kind], settings: LineSettings) -> Self:
+        """A form's fields; one with a label answers or decides, as `kinds` begins. A comment keeps to the text policy.
 
         Raises HTTPException 422 for what no form of ours says, or a label that the line has no longer.
         """
@@ -54,9 +51,10 @@ class Said(BaseModel):
         except ValidationError:
             raise HTTPException(422) from None
         whole = (said.label is not None) == (kind in ("answer", "decide")) and bool(said.undoes) == (kind == "undo")
-        if kind not in kinds or not whole or (said.label is not None and said.label not in labels):
+        if kind not in kinds or not whole or (said.label is not None and said.label not in settings.label.labels):
             raise HTTPException(422)
-        return said
+        comment = clean(said.comment or "", settings.text).strip()[:COMMENT] or None
+        return said.model_copy(update={"comment": comment})
 
     def by(self, person: str, shown_for: float | None) -> Event:
         """The event. `shown_for` is how long ago the text was shown: nobody looked at it for longer."""

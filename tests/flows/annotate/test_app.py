@@ -74,10 +74,17 @@ def test_strangers_see_the_door_and_others_by_their_role(enter):
 def test_an_answer_is_kept_with_who_what_and_how_long(enter):
     journal = annotated.queue()
     client = enter("Anna")
-    page = press(client, client.get(PATH).text, label="positive", seconds="0.0", comment=" Warm.\r\nFunny. ")
+    page = press(
+        client, client.get(PATH).text, label="positive", seconds="0.0", comment=" Warm.\r\nFunny. Ask bea@example.org. "
+    )
     assert text(page) == TEXTS[1]
     (event,) = journal.events()
-    assert (event.item, event.kind, event.label, event.comment) == ("t0", "answer", "positive", "Warm.\nFunny.")
+    assert (event.item, event.kind, event.label, event.comment) == (
+        "t0",
+        "answer",
+        "positive",
+        "Warm. Funny. Ask [EMAIL].",
+    )
     assert event.person == person_id("Anna", load_team()) and event.seconds == 0
 
 
@@ -121,7 +128,7 @@ def test_strange_forms_are_refused(enter):
     client = enter("Max")
     sent = fields(client.get(PATH).text)
     for more in ({"label": "no such"}, {"kind": "decide"}, {"kind": "undo"}, {}, {"kind": "comment"},
-                 {"label": "positive", "event": "1"}, {"label": "positive", "comment": "x" * 2001},
+                 {"label": "positive", "event": "1"}, {"label": "positive", "comment": "x" * 4001},
                  {"kind": "answer"}, {"label": "positive", "undoes": "x"}):  # fmt: skip
         assert send(client, f"{PATH}/say", **{**sent, **more}).status_code == 422, more
     assert send(client, f"{PATH}/decide", **sent, kind="skip").status_code == 422
@@ -245,6 +252,9 @@ def test_two_adjudicators_get_different_texts_and_a_second_decision_is_said(ente
     journal.append(said("Max", "decide", "negative"))
     page = press(ada, first, "decide", label="positive")
     assert "Somebody else decided this text" in page
+    page = press(maxim, second, "decide", label="negative")
+    assert 'data-deed="undo"' in page
+    assert 'data-deed="undo"' not in maxim.get(PATH).text  # a decision is taken back where it was made
     assert journal.state().standings["t0"].decision.label == "positive"
 
 
