@@ -1,12 +1,12 @@
 """Pseudo-labels with 5 % of the labels of the film sentences: do they help?
 
     python benchmarks/few_labels.py              # 5 seeds; some minutes each on two cores
-    python benchmarks/few_labels.py --frozen     # the frozen encoder alone: a minute
+    python benchmarks/few_labels.py --only frozen    # the encoder as it comes: a minute
 
 Each seed draws 5 % of the sentences with their labels (a fifth of them validates), 3,000 without and 2,000 to be judged
 on. The model of the few labels, calibrated on its validation rows, labels the 3,000; what `tidegate pseudo` would keep
-of them (1,000 at most) is added to train, and the same recipe runs anew. More rows are more steps, so the few labels alone are also
-trained for as many steps. Figures of finished seeds are kept.
+of them (1,000 at most) is added to train, and the same recipe runs anew. More rows are more steps, so the few labels
+alone are also trained for as many steps. Figures of finished seeds are kept.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import sys
 
 import answered
 import numpy as np
+import pandas as pd
 import tuned
 from corpora import LABELS
 from project import KEPT, ROOT, remember
@@ -37,24 +38,26 @@ def main() -> int:
     silence()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--frozen", action="store_true", help="without fine-tuning")
+    parser.add_argument("--only", choices=CONFIDENCE, help="one of the two models")
     arguments = parser.parse_args()
     film = answered.texts("film")
-    frozen = tuned.embedded(film["text"].tolist())
-    report: dict[str, list[Figures]] = {"frozen": [_frozen(film, frozen, n) for n in range(arguments.seeds)]}
-    if not arguments.frozen:
-        report["fine-tuned"] = []
-        for n in range(arguments.seeds):
-            what = {
-                "few_labels": n,
-                "code": sha256(tuned.ROOT / "tasks" / "kinds"),
-                "train": tuned.recipe().model_dump(),
-            }
-            report["fine-tuned"].append(remember(what, lambda _, n=n: _tuned(film, n)))
-            print(f"seed {n}: {report['fine-tuned'][-1]}", file=sys.stderr, flush=True)
+    report: dict[str, list[Figures]] = {}
+    if arguments.only != "fine-tuned":
+        features = tuned.embedded(film["text"].tolist())
+        report["frozen"] = [_frozen(film, features, n) for n in range(arguments.seeds)]
+    if arguments.only != "frozen":
+        report["fine-tuned"] = [_remembered(film, n) for n in range(arguments.seeds)]
     write_json(KEPT / "few_labels.json", report)
     _show(report)
     return 0
+
+
+def _remembered(film: pd.DataFrame, seed: int) -> Figures:
+    code = sha256(ROOT / "tasks" / "kinds" / "classify" / "train.py")
+    what = {"few_labels": seed, "rows": ROWS, "code": code, "train": tuned.recipe().model_dump()}
+    figures = remember(what, lambda _: _tuned(film, seed))
+    print(f"seed {seed}: {figures}", file=sys.stderr, flush=True)
+    return figures
 
 
 def _drawn(rows: int, seed: int) -> list[np.ndarray]:
@@ -64,7 +67,9 @@ def _drawn(rows: int, seed: int) -> list[np.ndarray]:
     return np.split(order, np.cumsum([few - round(VALIDATION * few), round(VALIDATION * few), UNLABELLED, TEST]))[:4]
 
 
-def _kept(logits: np.ndarray, validation: np.ndarray, actual: np.ndarray, ids: list[str], least: float):  # noqa: ANN202
+def _kept(
+    logits: np.ndarray, validation: np.ndarray, actual: np.ndarray, ids: list[str], least: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Places of the unlabelled rows that are learned from, and the labels they get."""
     fitted = calibration.fit(validation, actual)[0]
     probabilities = calibration.apply(fitted, logits)
@@ -72,7 +77,7 @@ def _kept(logits: np.ndarray, validation: np.ndarray, actual: np.ndarray, ids: l
     return chosen(ids, codes, probabilities.max(axis=1), len(LABELS), least, ROWS), codes
 
 
-def _frozen(film, features, seed: int) -> Figures:  # noqa: ANN001
+def _frozen(film: pd.DataFrame, features: np.ndarray, seed: int) -> Figures:
     train, validation, unlabelled, test = _drawn(len(film), seed)
     actual = film["label"].map(LABELS.index).to_numpy()
     one_hot = np.eye(len(LABELS))
@@ -90,7 +95,7 @@ def _frozen(film, features, seed: int) -> Figures:  # noqa: ANN001
     }
 
 
-def _tuned(film, seed: int) -> Figures:  # noqa: ANN001
+def _tuned(film: pd.DataFrame, seed: int) -> Figures:
     train, validation, unlabelled, test = (film.iloc[places] for places in _drawn(len(film), seed))
     listed = {name: side["text"].tolist() for name, side in (("v", validation), ("u", unlabelled), ("t", test))}
     sides = [tuned.rows(side["text"].tolist(), side["label"].tolist()) for side in (train, validation)]

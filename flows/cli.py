@@ -538,6 +538,35 @@ def demo(
 
 
 @app.command()
+def suspects(
+    context: typer.Context,
+    line: OneLine,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="csv or jsonl; default: .tidegate/suspects/LINE.csv")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="how many")] = 200,
+    queue: Annotated[bool, typer.Option("--queue", help="put them into the adjudicators' queue")] = False,
+) -> None:
+    """Rank labelled rows by how likely their label is wrong, by models that never saw the row."""
+    from flows.suspects import export
+
+    typer.echo(export(line, context.obj / output if output else None, rows, queue))
+
+
+@app.command("label-report")
+def label_report(
+    context: typer.Context,
+    line: OneLine,
+    html: Annotated[Path | None, typer.Option(help="the page; default: .tidegate/reports/LINE-labels.html")] = None,
+    suspects: Annotated[bool, typer.Option(help="look for labels that are likely wrong")] = True,
+) -> None:
+    """Report on the team that labels: agreement, speed, workload, quality per person, likely errors."""
+    from flows.label_report import report
+
+    typer.echo(report(line, context.obj / html if html else None, suspects))
+
+
+@app.command()
 def pseudo(
     context: typer.Context,
     line: OneLine,
@@ -551,7 +580,7 @@ def pseudo(
     confidence: Annotated[float, typer.Option(min=0, max=1, help="the least calibrated probability")] = 0.95,
     text: Annotated[str, typer.Option(help="the column of texts")] = "text",
 ) -> None:
-    """Let the champion label texts that nobody labelled, where it is sure, as rows to train on and never to judge with."""
+    """Let the champion label texts that nobody labelled, where it is sure, as rows to train on but never to judge by."""
     from flows.pseudo import label_file
 
     target = context.obj / output if output else None

@@ -14,7 +14,7 @@ from flows.settings import load
 from serving.batch import CHUNK_ROWS, survey
 from serving.tables import table
 from tasks.core.errors import DataError, SettingsError, TidegateError
-from tasks.core.files import atomic, read_json, read_parquet
+from tasks.core.files import atomic, read_parquet
 from tasks.core.line import STATE, Line
 from tasks.inference import Model
 from tasks.weak.pseudo import chosen, row_id
@@ -49,18 +49,28 @@ def label_file(
     kept = chosen(ids, codes, sure, len(labels), confidence, rows)
     if not len(kept):
         raise DataError(
-            f"{champion.version} is not {confidence:g} sure of any of the {len(texts)} texts. Bring more texts, or give "
-            "a lower --confidence."
+            f"{champion.version} is not {confidence:g} sure of any of the {len(texts)} texts. Bring more texts, or "
+            "give a lower --confidence."
         )
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now, known = datetime.now(UTC).isoformat(timespec="seconds"), _earlier(target)
     with atomic(target) as temporary, temporary.open("w", encoding="utf-8") as stream:
         for place in kept:
-            row = {"id": ids[place], "text": texts[place], "label": labels[codes[place]], "created_at": now,
+            label = labels[codes[place]]
+            since = known.get((ids[place], label), now)
+            row = {"id": ids[place], "text": texts[place], "label": label, "created_at": since,
                    "confidence": round(float(sure[place]), 4)}  # fmt: skip
             stream.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
     return _told(name, champion.version, target, labels, codes, sure >= confidence, kept) + _right(
         bundle, model, confidence
     )
+
+
+def _earlier(target: Path) -> dict[tuple[str, str], str]:
+    """When an earlier round said the same of a text: the row is then the same, and is not taken twice."""
+    if not target.exists():
+        return {}
+    rows = map(json.loads, target.read_text(encoding="utf-8").splitlines())
+    return {(row["id"], row["label"]): row["created_at"] for row in rows}
 
 
 def _answered(model: Model, source: Path, column: str) -> tuple[list[str], NDArray[np.float32]]:
@@ -102,6 +112,6 @@ def _right(bundle: Path, model: Model, confidence: float) -> str:
         np.stack(answers["probabilities"].to_list()).max(axis=1) >= confidence
     )
     if not sure.any():
-        return "None of the release's own test rows has so high a confidence: whether such answers are right is unknown."
+        return "Of its own test rows the release is so sure of none: how often such answers are right is not known."
     right = (known["label"] == answers["predicted"]).to_numpy()[sure].mean()
     return f"On the release's own test rows it is right in {right:.1%} of {int(sure.sum())} that it is so sure of."

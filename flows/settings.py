@@ -12,6 +12,7 @@ from flows.ops_settings import OpsSettings
 from flows.up_settings import UpSettings
 from serving.settings import load_serving
 from tasks import behaviour
+from tasks.annotation.settings import AnnotateSettings
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import Line
@@ -68,6 +69,7 @@ class LineSettings(Sources):
     export: ExportSettings
     release_gate: ReleaseGateSettings
     release: ReleaseSettings
+    annotate: AnnotateSettings = AnnotateSettings()
     compare: CompareSettings = CompareSettings()
     promote: PromoteSettings = PromoteSettings()
     monitor: MonitorSettings = MonitorSettings()

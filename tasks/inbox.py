@@ -57,6 +57,13 @@ def row_keys(path: Path) -> list[str]:
     return keys
 
 
+def row_ids(path: Path) -> list[tuple[str | None, str]]:
+    """The id, null where the source gives none, and the row key of each row of a batch, in order."""
+    with opened(path) as file:
+        columns = file.read(columns=["id", "row_key"])
+    return list(zip(columns["id"].to_pylist(), columns["row_key"].to_pylist(), strict=True))
+
+
 class Counter:
     """How often each key occurs among those added: a sorted array of 8 bytes a key instead of a dictionary."""
 

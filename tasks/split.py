@@ -57,7 +57,8 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     Texts that only cleaning or masking made equal may fall on two sides: they leave train for validation's and test's
     sake, validation for test's, and the reserve for anyone's. Rows that may not judge (`train_only_sources`, those that
     functions decided) are kept where their split_key falls on train and no row of its text has a label by people, of
-    those with one id the newest; no row changes its side when people label it later. Raises DataError when a side is empty or lacks a label.
+    those with one id the newest: no row changes its side when people label it later. Raises DataError when a side is
+    empty or lacks a label.
     """
     from tasks.core.files import read_parquet
     from tasks.rows import LABELED

@@ -152,7 +152,7 @@ def observation(days, confirmed):
 
 
 def test_reports_go_before_observations_and_those_of_confirmed_drift_last(project):
-    fresh, weeks, confirmed, old = (observation(*each) for each in ((1, False), (20, False), (20, True), (200, True)))
+    fresh, weeks, confirmed, old = (observation(*each) for each in ((1, False), (20, False), (21, True), (200, True)))
     snapshot = aged(observations.FOLDER / "workspace/project/snapshots/run.json", 20)
     attempts = [aged(loop.evidence("sentiment", f"attempt{days}"), days) for days in (20, 200)]
     tidy.tidy()
