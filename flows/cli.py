@@ -580,7 +580,7 @@ def pseudo(
     confidence: Annotated[float, typer.Option(min=0, max=1, help="the least calibrated probability")] = 0.95,
     text: Annotated[str, typer.Option(help="the column of texts")] = "text",
 ) -> None:
-    """Let the champion label texts that nobody labelled, where it is sure, as rows to train on but never to judge by."""
+    """Let the champion label texts that nobody labelled, where it is sure, as rows to train on, never to judge by."""
     from flows.pseudo import label_file
 
     target = context.obj / output if output else None
