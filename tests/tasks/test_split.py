@@ -220,5 +220,5 @@ def test_a_later_guess_takes_the_place_of_an_earlier_one(workdir):
 
 
 def test_weak_rows_alone_leave_nothing_to_judge_by(workdir):
-    with pytest.raises(DataError, match="validation is empty; test is empty.*the others need labels by people"):
+    with pytest.raises(DataError, match=r"validation is empty; test is empty.*the others need labels by people"):
         run(labeled(100).assign(decided_by="functions"))
