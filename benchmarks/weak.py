@@ -6,7 +6,7 @@
 The votes of ten labelling functions on 1,586 YouTube comments come with the set, and so does the truth, which judges
 alone; 250 test comments are judged, all of them. Majority: ties and comments on which no function votes count half.
 The label model is that of label.functions, without a known label and with the 120 of the set's validation side. Each
-seed draws the training comments anew with replacement for the frozen encoder, and order and head for the fine-tuned one.
+seed draws the training comments anew with replacement (frozen encoder), or another head and order (fine-tuned).
 Read from TIDEGATE_DATA (default ../shared/data); skipped where it is absent.
 """
 
