@@ -30,7 +30,8 @@ def chosen(
     sure = np.flatnonzero(confidence >= least)
     counts = np.bincount(codes[sure], minlength=classes)
     quota = rows // classes if rows is not None else int(counts[counts > 0].min(initial=len(ids)))
-    order = sure[np.argsort(np.array([ids[place] for place in sure], dtype=object), kind="stable")]
+    names = np.array(ids, dtype=object)
+    order = sure[np.argsort(names[sure], kind="stable")]
     kept = [order[codes[order] == code][:quota] for code in range(classes)]
     places: NDArray[np.int64] = np.concatenate(kept)
-    return places[np.argsort(np.array([ids[place] for place in places], dtype=object), kind="stable")]
+    return places[np.argsort(names[places], kind="stable")]
