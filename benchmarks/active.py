@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import itertools
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,6 +139,7 @@ def fitted(vectors: NDArray[np.float32], labels: NDArray[Any]) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     several = len(set(labels)) > 1
+    warnings.filterwarnings("ignore", "The number of unique classes")  # the first round has more of them than it can
     return (LogisticRegression(C=20, max_iter=300, tol=1e-3) if several else DummyClassifier()).fit(vectors, labels)
 
 

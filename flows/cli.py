@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tasks.core.errors import TidegateError, disk_full
+from tasks.core.errors import SettingsError, TidegateError, disk_full
 from tasks.core.line import STATE
 from tasks.core.quiet import silence
 
@@ -25,6 +25,8 @@ app = typer.Typer(
 
 team = typer.Typer(rich_markup_mode=None)
 app.add_typer(team, name="team")
+studio = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Exchange with Label Studio, in its JSON.")
+app.add_typer(studio, name="label-studio")
 
 LineName = Annotated[str | None, typer.Argument(help="a line of params.yaml; default: all", show_default=False)]
 ReleaseName = Annotated[
@@ -535,6 +537,65 @@ def demo(
         play.stop(line)
         raise typer.Exit
     raise typer.Exit(play.play(line, reduced, stop))
+
+
+@app.command()
+def queue(
+    context: typer.Context,
+    line: OneLine,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="csv, tsv, jsonl or parquet with a column of texts")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="how many at most; default: annotate.rows")] = None,
+    text: Annotated[str, typer.Option(help="the column of texts")] = "text",
+    wanted: Annotated[bool, typer.Option("--wanted", help="take texts of the prediction log")] = False,
+    suspects: Annotated[
+        Path | None, typer.Option(help="a file of likely label errors, for the adjudicators (`tidegate suspects`)")
+    ] = None,
+) -> None:
+    """Put texts into the queue of a line's annotators, those first whose labels teach most."""
+    from flows import queue
+
+    if sum((bool(files), wanted, suspects is not None)) != 1:
+        raise SettingsError("Name files, or --wanted, or --suspects FILE: one of these.")
+    if files:
+        typer.echo(queue.add_files(line, [context.obj / file for file in files], rows, text))
+    elif suspects:
+        typer.echo(queue.add_suspects(line, context.obj / suspects))
+    else:
+        typer.echo(queue.add_wanted(line, rows))
+
+
+@studio.command("export")
+def to_studio(
+    context: typer.Context,
+    line: OneLine,
+    output: Annotated[Path, typer.Option("--output", "-o", help="a .json file; an .xml beside it is the interface")],
+    suggestions: Annotated[
+        bool, typer.Option("--suggestions", help="with the champion's labels, which people tend to follow")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="also items that need nobody any more")] = False,
+) -> None:
+    """Write the queue as tasks of Label Studio, and the labelling interface."""
+    from flows.label_studio import export
+
+    typer.echo(export(line, context.obj / output, suggestions, everything))
+
+
+@studio.command("import")
+def from_studio(
+    context: typer.Context,
+    line: OneLine,
+    file: Annotated[Path, typer.Argument(help="what Label Studio exports as JSON", show_default=False)],
+    person: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=EMAIL", help="whose a user's number is, where the export has numbers only"),
+    ] = None,
+) -> None:
+    """Take over what people said in Label Studio; a second time nothing is taken twice."""
+    from flows.label_studio import take
+
+    typer.echo(take(line, context.obj / file, person or []))
 
 
 @app.command()

@@ -78,7 +78,8 @@ def _suspects(line: Line, settings: LineSettings) -> tuple[list[dict[str, Any]],
         )  # fmt: skip
     except DataError as error:
         return [], str(error)
-    rows: list[dict[str, Any]] = found.head(SUSPECTS).to_dict("records")
+    shown = found.head(SUSPECTS)[["text", "given", "suggested", "probability"]]
+    rows = [dict(zip(shown.columns, row, strict=True)) for row in shown.itertuples(index=False)]
     return rows, "No label is beaten by another."
 
 

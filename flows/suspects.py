@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = STATE / "suspects"
-COLUMNS = ["id", "text", "source", "label", "suggested", "probability", "quality", "listed"]
+COLUMNS = ["id", "text", "source", "given", "suggested", "probability", "quality", "listed"]
 
 
 def export(name: str, target: Path | None, rows: int, queue: bool = False) -> str:
@@ -58,11 +58,15 @@ def find(frame: "pd.DataFrame", labels: list[str], folder: Path, max_length: int
     given = pd.Index(labels).get_indexer(pd.Index(frame["label"])).astype(np.int64)
     vectors = embed(frame["text"].tolist(), folder, max_length)
     found = suspects(given, cross_validated(vectors, given, frame["split_key"].tolist(), len(labels)))
-    result = frame.iloc[found.places].assign(
-        suggested=np.array(labels, dtype=object)[found.suggested],
-        probability=found.probability.round(4),
-        quality=found.quality.round(4),
-        listed=found.implausible,
+    result = (
+        frame.rename(columns={"label": "given"})
+        .iloc[found.places]
+        .assign(
+            suggested=np.array(labels, dtype=object)[found.suggested],
+            probability=found.probability.round(4),
+            quality=found.quality.round(4),
+            listed=found.implausible,
+        )
     )
     return result.loc[result["decided_by"] != "adjudicator", COLUMNS].reset_index(drop=True)
 
@@ -72,9 +76,9 @@ def _enqueue(line: Line, rows: "pd.DataFrame") -> str:
     from tasks.annotation.journal import Journal
 
     items = [
-        suspect(row.id, row.text, row.label, row.suggested, float(row.probability), rank)
-        for rank, row in enumerate(rows.itertuples())
-        if row.text
+        suspect(row["id"], row["text"], row["given"], row["suggested"], float(row["probability"]), rank)
+        for rank, row in enumerate(rows.to_dict("records"))
+        if row["text"]
     ]
     new = Journal.of(line).add(items)
     return f"{new} of them are new in the adjudicators' queue."

@@ -37,7 +37,7 @@ def export(name: str, target: Path | None, rows: int) -> str:
     target = target or FOLDER / f"{name}.csv"
     check_ending(target)
     line = Line(name, load([name])[name].kind)
-    found = _chosen(line, rows)
+    found = chosen(line, rows)
     if found.empty:
         raise TidegateError(
             f"The prediction log has no row of {name} that its champion answered, with a text and without a label. "
@@ -68,7 +68,7 @@ def check_ending(target: Path) -> None:
         raise SettingsError(f"The file was given as {target.name}; it can end with .csv or .jsonl.")
 
 
-def _chosen(line: Line, rows: int) -> "pd.DataFrame":
+def chosen(line: Line, rows: int) -> "pd.DataFrame":
     """The rows as a table: request_id, position, text, label, confidence, why, true_label."""
     pool, margin, projection = _pool(line)
     chosen = most_telling(pool["text"].tolist(), margin, projection, _reference(line, projection.shape[1]), rows)

@@ -61,8 +61,9 @@ class Standing:
         self.corrected += pc.sum(hit).as_py() or 0
         columns = {name: table[name] for name in table.column_names}
         columns["label"] = pc.coalesce(pc.take(pa.array([*self.labels.values()], pa.string()), place), table["label"])
-        for name in ("ratings", "votes"):
-            columns[name] = pc.if_else(hit, pa.scalar(None, table[name].type), table[name])
+        columns["ratings"] = pc.if_else(hit, pa.scalar(None, table["ratings"].type), table["ratings"])
+        nobody = pc.and_(hit, pc.is_null(table["votes"]))  # no votes, but people decided: see the stage label
+        columns["votes"] = pc.if_else(nobody, pa.scalar([], table["votes"].type), table["votes"])
         return pa.table(columns, schema=table.schema)
 
     def told(self) -> dict[str, int]:

@@ -11,8 +11,9 @@ from tasks.team import Team
 
 Kind = Literal["answer", "skip", "flag", "comment", "undo", "decide"]
 """answer, skip, flag: an annotator's word on an item. decide: an adjudicator's. undo takes an own event back."""
-Why = Literal["typical", "uncertain", "random", "suspect", "given"]
-"""Why an item is asked: of a dense region, hardly decided by the champion, drawn by lot, a likely error, as it came."""
+Why = Literal["typical", "uncertain", "unfamiliar", "random", "suspect", "given"]
+"""Why an item is asked: typical of many texts, among those of which the champion is unsure, far from all that it knows,
+drawn by lot, a likely label error; or it was given as it is."""
 
 COMMENT = 2_000  # characters
 LONGEST = 3_600.0

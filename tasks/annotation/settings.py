@@ -23,5 +23,5 @@ class AnnotateSettings(Settings, block="annotate"):
         None, description="a Markdown file; default: data/<line>/guidelines.md if there is one"
     )
     rows: int = Field(500, ge=1, description="items that `tidegate queue` adds at most")
-    candidates: int = Field(20_000, ge=100, description="texts drawn by lot that it chooses from")
+    candidates: int = Field(10_000, ge=100, description="texts drawn by lot that it chooses from")
     seed: int = Field(0, ge=0, description="of all draws")

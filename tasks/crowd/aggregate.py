@@ -69,7 +69,8 @@ def _most(share: Floats, items: Sequence[str]) -> tuple[Indices, NDArray[np.bool
     label, tied = share.argmax(axis=1), best.sum(axis=1) > 1
     for row in np.flatnonzero(tied):
         lots = np.flatnonzero(best[row])
-        label[row] = lots[int.from_bytes(hashlib.blake2b(items[row].encode(), digest_size=8).digest()) % len(lots)]
+        drawn = int.from_bytes(hashlib.blake2b(items[int(row)].encode(), digest_size=8).digest())
+        label[row] = lots[drawn % len(lots)]
     return label, tied
 
 

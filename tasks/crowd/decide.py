@@ -41,11 +41,12 @@ def decide(
     people = votes.counts.sum(axis=1)
     adjudicated = np.array([label is not None for label in given], bool)
     enough = (people >= settings.min_votes) & ~adjudicated
-    names = np.array([*votes.labels, None], dtype=object)
+    voted = np.where(enough, found.label, len(votes.labels))
+    aggregated = np.array([*votes.labels, None], dtype=object)[voted]
     told = enough & ~np.isnan(found.confidence)
     doubtful = found.tied | (found.confidence < settings.ambiguous_below)
     columns = {
-        "label": np.where(adjudicated, np.array(given, dtype=object), np.where(enough, names[found.label], None)),
+        "label": np.where(adjudicated, np.array(given, dtype=object), aggregated),
         "decided_by": np.where(adjudicated, "adjudicator", "votes"),
         "agreement": agreement.same_pairs(votes.counts),
         "confidence": np.where(told, found.confidence, np.nan),

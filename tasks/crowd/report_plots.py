@@ -25,8 +25,8 @@ def quality(people: Sequence[Quality], names: Mapping[str, str]) -> "Figure":
     axes = drawn.subplots()
     for place, one in enumerate(shown):
         colour = RED if one.manner in ("at random", "against the others") else BLUE
-        axes.plot([one.low, one.high], [place, place], color=colour, linewidth=2)
-        axes.plot([one.right], [place], "o", color=colour)
+        axes.plot(np.array([one.low, one.high], float), [place, place], color=colour, linewidth=2)
+        axes.plot(np.array([one.right], float), [place], "o", color=colour)
     axes.set_yticks(range(len(shown)), [short(names.get(one.person, one.person)) for one in shown], parse_math=False)
     axes.set(xlabel="answers that are the aggregated label, 95 %", xlim=(0, 1), ylim=(len(shown) - 0.4, -0.6))
     plain(axes)

@@ -21,7 +21,7 @@ def page(
 ) -> str:  # fmt: skip
     """The page as HTML.
 
-    `names` has people by id, who else is shown by the id; `suspects` (text, label, suggested, probability) are rows to
+    `names` has people by id, who else is shown by the id; `suspects` (text, given, suggested, probability) are rows to
     look at, `no_suspects` says why there are none.
     """
     known = dict.fromkeys(_people(told)) | dict(names)

@@ -36,15 +36,16 @@ class Votes:
         """
         last: dict[tuple[str, str], str] = {}
         given = 0
-        for item, who, label in said:
-            last[item, who] = label
+        for row, who, name in said:
+            last[row, who] = name
             given += 1
         _known(last.values(), labels)
         people = sorted({who for _, who in last})
         places = [{name: n for n, name in enumerate(names)} for names in (items, people, labels)]
-        rows = [(places[0][item], places[1][who], places[2][label]) for (item, who), label in last.items()]
+        rows = [(places[0][row], places[1][who], places[2][name]) for (row, who), name in last.items()]
         table = np.array(sorted(rows), np.int64).reshape(-1, 3)
-        return cls(list(items), people, list(labels), *table.T, given - len(rows))
+        item, person, label = table.T
+        return cls(list(items), people, list(labels), item, person, label, given - len(rows))
 
     @cached_property
     def counts(self) -> Indices:

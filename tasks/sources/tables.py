@@ -2,6 +2,8 @@
 
 import codecs
 import contextlib
+import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -144,6 +146,7 @@ def _csv(path: Path, settings: TableSettings, where: str, columns: Any) -> Itera
         bad.append(f"row {row.number} has {row.actual_columns} columns where {row.expected_columns} are expected")
         return "error"
 
+    _say_broken_quotes(path, settings, where)
     try:
         with _stream(path, where) as stream:
             names = _pick(_open_csv(stream, settings, refuse).schema.names, columns, where)
@@ -157,26 +160,60 @@ def _csv(path: Path, settings: TableSettings, where: str, columns: Any) -> Itera
         raise SourceError(f"{where} cannot be read as {settings.format}: {str(error).splitlines()[0][:120]}.") from None
 
 
+def _say_broken_quotes(path: Path, settings: TableSettings, where: str) -> None:
+    """Raise SourceError with the line of the first row whose quotes are broken.
+
+    Arrow takes all that follows an open quote, up to the next one or the end of the file, for a single text and says
+    nothing. This is a pass of its own, of some 100 MB/s.
+    """
+    quote = _quote(settings)
+    if not quote:
+        return
+    before = csv.field_size_limit(BLOCK)
+    try:
+        with _stream(path, where) as stream:
+            text = io.TextIOWrapper(stream, settings.encoding, "surrogateescape", newline="")
+            rows, line = csv.reader(text, delimiter=_delimiter(settings), quotechar=quote, strict=True), 0
+            try:
+                for _ in rows:
+                    line = rows.line_num
+            except csv.Error as error:
+                raise SourceError(
+                    f"{where}: the row that begins in line {line + 1} has broken quotes (csv says: {error}). Mend it, "
+                    "double a quote that belongs to the text, or set `quote:` to what the file has."
+                ) from None
+    finally:
+        csv.field_size_limit(before)
+
+
+def _quote(settings: TableSettings) -> str:
+    return settings.quote if settings.quote is not None else ('"' if settings.format == "csv" else "")
+
+
+def _delimiter(settings: TableSettings) -> str:
+    return settings.delimiter or ("," if settings.format == "csv" else "\t")
+
+
 def _open_csv(stream: IO[bytes], settings: TableSettings, refuse: Any, only: list[str] | None = None) -> Any:
     import pyarrow as pa
-    from pyarrow import csv
+    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
-    quote = settings.quote if settings.quote is not None else ('"' if settings.format == "csv" else "")
-    return csv.open_csv(
+    quote = _quote(settings)
+    return open_csv(
         stream,
-        csv.ReadOptions(
+        ReadOptions(
             use_threads=False,  # or the number of a bad row is not told
             block_size=BLOCK,
             autogenerate_column_names=not settings.header,
             encoding="utf8" if settings.encoding == "utf-8" else settings.encoding,
         ),
-        csv.ParseOptions(
-            delimiter=settings.delimiter or ("," if settings.format == "csv" else "\t"),
+        ParseOptions(
+            delimiter=_delimiter(settings),
             quote_char=quote or False,
             newlines_in_values=bool(quote),
             invalid_row_handler=refuse,
         ),
-        csv.ConvertOptions(include_columns=only, column_types=dict.fromkeys(only or [], pa.string())),
+        ConvertOptions(include_columns=only, column_types=dict.fromkeys(only or [], pa.string())),
     )
 
 

@@ -39,14 +39,14 @@ def test_wrong_labels_are_written_and_queued_once(project):
     found = pd.read_csv(".tidegate/suspects/toy.csv")
     wrong = set(project["id"][1:WRONG])
     assert len(wrong & set(found["id"][:WRONG])) > WRONG / 2
-    assert (found["label"] != found["suggested"]).all()
+    assert (found["given"] != found["suggested"]).all()
     assert found["quality"].is_monotonic_increasing
     assert "made-r0" not in set(found["id"])
     assert not found["text"].str.startswith("=").any()
     assert f"{len(found)} of them are new in the adjudicators' queue" in said
     waiting = adjudications(Journal.of(LINE).state())
     assert [one.item.corrects for one in waiting] == found["id"].tolist()
-    assert waiting[0].item.given == found["label"][0]
+    assert waiting[0].item.given == found["given"][0]
     assert "0 of them are new" in export("toy", Path("again.jsonl"), 20, queue=True)
 
 
@@ -63,3 +63,10 @@ def test_what_is_missing_is_said(project):
     with pytest.raises(DataError, match="tidegate run toy --until label"):
         export("toy", None, 5)
     assert read_json(LINE.file("label", "labels.json"))
+
+
+def test_the_file_is_what_the_queue_takes(project):
+    from flows.queue import add_suspects
+
+    export("toy", Path("a.jsonl"), 10)
+    assert "10 of them new" in add_suspects("toy", Path("a.jsonl"))

@@ -115,7 +115,7 @@ def test_a_decision_about_a_suspect_takes_the_place_of_its_label(journal):
     event = said(journal, "suspect-film-2", "yes", "judge", "decide")
     found = rows(FILM)
     assert {name: row["label"] for name, row in found.items()} == {"film-1": "yes", "film-2": "yes"}
-    assert found["film-1"]["source"] == "film"
+    assert (found["film-1"]["source"], found["film-1"]["votes"]) == ("film", [])
     assert read_json(Path("out/provenance.json"))["corrected"] == 2
     said(journal, "suspect-film-2", person="judge", kind="undo", undoes=event.id)
     assert {name: row["label"] for name, row in rows(FILM).items()} == {"film-1": "yes", "film-2": "no"}
