@@ -639,6 +639,27 @@ def annotate(
     raise typer.Exit(serve(host, port))
 
 
+@app.command()
+def pseudo(
+    context: typer.Context,
+    line: OneLine,
+    file: Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet with a column of texts", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="jsonl; default: .tidegate/pseudo/LINE.jsonl")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="at most, shared evenly by the labels; default: as the scarcest label has")
+    ] = None,
+    confidence: Annotated[float, typer.Option(min=0, max=1, help="the least calibrated probability")] = 0.95,
+    text: Annotated[str, typer.Option(help="the column of texts")] = "text",
+) -> None:
+    """Let the champion label texts that nobody labelled, where it is sure, as rows to train on, never to judge by."""
+    from flows.pseudo import label_file
+
+    target = context.obj / output if output else None
+    typer.echo(label_file(line, context.obj / file, target, rows, confidence, text))
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

@@ -81,9 +81,9 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
     labeled.parquet (tasks.rows.LABELED, by id), labels.json (the labels in the order of the model's outputs) and
     report.json. Rows that nothing decides (no ratings, a mean of exactly neutral, no label, too few votes) are left out
     and counted. Rows with votes are decided by these, or by an adjudicator where they have a label as well; the others
-    as `by` says, and by their ratings or their label where that is votes; labelling functions come last. Raises
-    RejectedError when validate rejected the batch, DataError for ratings off the scale, labels outside the set, labels
-    without a row, and labelling functions that fail.
+    as `by` says, and by their ratings or their label where that is votes; what people left without a label, by
+    functions. Raises RejectedError when validate rejected the batch, DataError for ratings off the scale, labels
+    outside the set, labels without a row, and labelling functions that fail.
     """
     import pyarrow.parquet as pq
 

@@ -56,8 +56,9 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     reserve.parquet (tasks.rows.LABELED, by id) and report.json. Copies of a text have one split_key and so one side.
     Texts that only cleaning or masking made equal may fall on two sides: they leave train for validation's and test's
     sake, validation for test's, and the reserve for anyone's. Rows that may not judge (`train_only_sources`, those that
-    functions decided) are kept where their split_key falls on train and no row of its text has a label by people; no
-    row changes its side when people label it later. Raises DataError when a side is empty or lacks a label.
+    functions decided) are kept where their split_key falls on train and no row of its text has a label by people, of
+    those with one id the newest: no row changes its side when people label it later. Raises DataError when a side is
+    empty or lacks a label.
     """
     from tasks.core.files import read_parquet
     from tasks.rows import LABELED
@@ -67,6 +68,7 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     frame["side"] = side_of(frame["split_key"], settings)
     weak = _weak(frame, settings)
     unused = weak & ((frame["side"] != "train") | frame["split_key"].isin(frame.loc[~weak, "split_key"]))
+    unused |= weak & _outdated(frame)
     frame, weak = frame[~unused], weak[~unused]
     ambiguous = frame["ambiguous"] & (frame["side"] == "train") & settings.drop_ambiguous_from_train
     copies = _shadowed(frame) & ~ambiguous
@@ -106,6 +108,13 @@ def _weak(frame: "pd.DataFrame", settings: SplitSettings) -> "pd.Series[bool]":
     """Rows whose labels may teach and not judge."""
     by_functions = (frame["decided_by"] == "functions") & (not settings.functions_judge)
     result: pd.Series[bool] = by_functions | frame["source"].isin(settings.train_only_sources)
+    return result
+
+
+def _outdated(frame: "pd.DataFrame") -> "pd.Series[bool]":
+    """Rows of whose id there is a newer one."""
+    newest = frame.sort_values("created_at", kind="stable", na_position="first").duplicated("id", keep="last")
+    result: pd.Series[bool] = newest.reindex(frame.index)
     return result
 
 
@@ -163,15 +172,12 @@ def _all_filled(counts: "pd.DataFrame", settings: SplitSettings) -> None:
         elif absent:
             problems.append(f"{side} has no row of {', '.join(absent)}")
     if problems:
-        judge = (
-            "" if settings.functions_judge else " Rows decided by labelling functions judge no model and stay in train."
-        )
         shares = ", ".join(f"{place} {getattr(settings, place):g}" for place in PLACES)
         raise DataError(
             f"{'; '.join(problems)}. There are {int(counts.to_numpy().sum())} rows; the shares are {shares}. "
             "Bring more rows of these labels, raise the share of the side in split, or merge rare labels by "
-            "label.rename; another text.split_salt redraws all sides. Rows of train_only_sources and those that labelling "
-            "functions decided count in train alone: validation and test need labels by people."
+            "label.rename; another text.split_salt redraws all sides. Rows of train_only_sources and "
+            "those that labelling functions decided count in train alone: the others need labels by people."
         )
 
 

@@ -43,10 +43,9 @@ class Classification:
         self.model.to(self.device)
         self.lengths = self.tokens.lengths
         self.targets, self.actual = (_codes(rows[side]["label"], self.labels) for side in rows)
-        self.soft = (
-            soft_targets(rows["train"]["soft"], self.targets, len(self.labels)) if settings.soft_labels else None
-        )
-        totals = np.bincount(self.targets, minlength=len(self.labels)) if self.soft is None else self.soft.sum(axis=0)
+        classes, soft = len(self.labels), rows["train"]["soft"]
+        self.soft = soft_targets(soft, self.targets, classes) if settings.soft_labels else None
+        totals = np.bincount(self.targets, minlength=classes) if self.soft is None else self.soft.sum(0, dtype=float)
         weights = class_weights(totals) if settings.class_weights == "balanced" else None
         self.criterion = nn.CrossEntropyLoss(weights, label_smoothing=settings.label_smoothing).to(self.device)
 
@@ -116,7 +115,7 @@ def soft_targets(soft: "pd.Series[Any]", codes: np.ndarray, classes: int) -> np.
     given = soft.notna().to_numpy()
     if not given.any():
         return None
-    targets = np.eye(classes, dtype=np.float32)[codes]
+    targets: np.ndarray = np.eye(classes, dtype=np.float32)[codes]
     known = np.stack(soft[given].to_list())
     targets[given] = known / known.sum(axis=1, keepdims=True)
     return targets
