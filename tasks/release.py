@@ -76,8 +76,9 @@ def _copy_model(line: Line, admissible: list[str], bundle: Path) -> Signature:
     content = read_json(line.file("export", "signature.json"))
     content["variants"] = {name: content["variants"][name] for name in admissible}
     write_json(bundle / "signature.json", content)
-    for variant in content["variants"].values():
-        shutil.copyfile(line.folder / "export/variants" / variant["file"], bundle / variant["file"])
+    for variant in content["variants"]:  # its graph, and what its kind puts beside it
+        for file in sorted((line.folder / "export/variants").glob(f"{variant}.*")):
+            shutil.copyfile(file, bundle / file.name)
     shutil.copyfile(line.file("train", "tokenizer.json"), bundle / "tokenizer.json")
     return read_signature(bundle / "signature.json")
 

@@ -10,7 +10,7 @@ from tasks.core.errors import DataError
 from tasks.core.files import read_json, read_parquet, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.inference import Model, read_signature
-from tasks.kinds.classify import gates
+from tasks.kinds.common import gates
 from tasks.release_gate import ReleaseGateSettings, VariantLimits, decide, release_gate
 from tasks.timings import peak_memory
 from tasks.verdict import Check
