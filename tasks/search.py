@@ -53,7 +53,8 @@ def ranks(similarities: NDArray[np.floating[Any]], actual: Indices) -> Indices:
     """[queries], the place of the actual label among all labels, nearest first, from 1; of equals the first counts."""
     own = similarities[np.arange(len(actual)), actual][:, None]
     before = np.arange(similarities.shape[1]) < actual[:, None]
-    return 1 + ((similarities > own) | ((similarities == own) & before)).sum(axis=1)
+    places: Indices = 1 + ((similarities > own) | ((similarities == own) & before)).sum(axis=1)
+    return places
 
 
 def reciprocal(places: Indices, most: int = 10) -> NDArray[np.float64]:

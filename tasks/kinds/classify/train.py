@@ -21,9 +21,7 @@ class Classification(Learner):
 
     def __init__(self, line: Line, settings: "TrainSettings", base: Path, bf16: bool) -> None:
         """Read the rows and load the base model. Raises DataError, SettingsError or SourceError."""
-        super().__init__(
-            line, settings, base, bf16, "AutoModelForSequenceClassification", ignore_mismatched_sizes=True
-        )
+        super().__init__(line, settings, base, bf16, "AutoModelForSequenceClassification", ignore_mismatched_sizes=True)
         self.model.config.problem_type = "single_label_classification"
         weights = class_weights(self.targets, len(self.labels)) if settings.class_weights == "balanced" else None
         self.criterion = nn.CrossEntropyLoss(weights, label_smoothing=settings.label_smoothing).to(self.device)

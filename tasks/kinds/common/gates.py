@@ -150,9 +150,7 @@ def apart(what: str, gap: Floats, others: str) -> NDArray[np.object_]:
     return np.array([f"{what} are up to {value:.3f} from {others}" for value in gap], dtype=object)
 
 
-def _rejected(
-    rows: "pd.DataFrame", found: Sequence[Found], settings: "ReleaseGateSettings"
-) -> "list[pd.DataFrame]":
+def _rejected(rows: "pd.DataFrame", found: Sequence[Found], settings: "ReleaseGateSettings") -> "list[pd.DataFrame]":
     """For each check that rejects, its rows."""
     return [
         to_look_at(check, rows.assign(why=why)[mask], settings.rows_per_check)

@@ -1,0 +1,54 @@
+"""Answers out of embeddings and a base, and what is said where one of them is missing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks import search
+from tasks.core.errors import StageError
+from tasks.inference import Signature
+from tasks.kinds.retrieve.export import calibrator
+from tasks.kinds.retrieve.serve import answering
+
+SIGNATURE = Signature(
+    schema_version=1, kind="retrieve", labels=["a", "b", "c"], max_length=8, pad_id=0, inputs=[], outputs=["embedding"],
+    opset=20, variants={}, calibration={"fp32": {"method": "temperature", "temperature": 2.0}},
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A base of two entries that lead to c and one that leads to a."""
+    entries = pd.DataFrame({"id": ["1", "2", "3"], "text": ["x", "y", "z"], "label": ["c", "a", "c"]})
+    search.write(tmp_path / "fp32.answers.parquet", entries, np.eye(3, dtype=np.float32))
+    return tmp_path
+
+
+def test_the_nearest_entry_gives_the_label_and_the_temperature_its_probability(folder):
+    asked = np.array([[0.6, 0.0, 0.8], [0.0, 1.0, 0.0]], dtype=np.float32)
+    answers = answering(folder, SIGNATURE, "fp32")({"embedding": asked})
+    assert answers.labels.tolist() == ["c", "a"]
+    assert answers.similarities.tolist() == pytest.approx(np.array([[0, -1, 0.8], [1, -1, 0]]))
+    exponents = np.exp(search.SCALE / 2 * np.array([0, -1, 0.8]))
+    assert answers.probabilities[0] == pytest.approx(exponents / exponents.sum())
+    assert answers.confidence.tolist() == answers.probabilities.max(axis=1).tolist()
+
+
+def test_no_texts_get_no_answers(folder):
+    answers = answering(folder, SIGNATURE, "fp32")({"embedding": np.empty((0, 3), dtype=np.float32)})
+    assert answers.probabilities.shape == (0, 3)
+    assert answers.confidence.tolist() == []
+
+
+def test_a_release_without_its_base_or_its_calibration_is_refused(folder, tmp_path):
+    with pytest.raises(StageError, match="no calibration of int8"):
+        answering(folder, SIGNATURE, "int8")
+    (folder / "fp32.answers.parquet").unlink()
+    with pytest.raises(StageError, match="is missing"):
+        answering(folder, SIGNATURE, "fp32")
+
+
+def test_parameters_for_each_label_are_refused():
+    calibrator({"method": "temperature"})
+    with pytest.raises(StageError, match="answers come and go"):
+        calibrator({"method": "vector"})
