@@ -5,6 +5,7 @@ library's index would take over for millions of entries is `Exact`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,19 @@ class Exact:
         return found
 
 
+@dataclass(frozen=True)
+class Base:
+    """The entries of a base, [entries] each."""
+
+    ids: list[str]
+    labels: list[str]
+    vectors: Floats
+
+    def index(self, names: Sequence[str]) -> Exact:
+        """What finds the nearest entry of each of `names`. Raises StageError on an entry of another label."""
+        return Exact(self.vectors, owned(self.labels, names), len(names))
+
+
 def ranks(similarities: NDArray[np.floating[Any]], actual: Indices) -> Indices:
     """[queries], the place of the actual label among all labels, nearest first, from 1; of equals the first counts."""
     own = similarities[np.arange(len(actual)), actual][:, None]
@@ -73,28 +87,28 @@ def write(path: Path, entries: "pd.DataFrame", vectors: Floats) -> None:
         pq.write_table(pa.table([*columns, embedding], COLUMNS), temporary, compression="zstd")
 
 
-def read(path: Path, names: Sequence[str]) -> Exact:
-    """The index of a base whose labels are among `names`. Raises StageError when it is missing, broken or of others."""
+def read(path: Path) -> Base:
+    """A base without its texts. Raises StageError when it is missing or broken."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=COLUMNS[2:])
+        table = pq.read_table(path, columns=["id", "label", "embedding"])
         vectors = table["embedding"].combine_chunks()
         width = vectors.type.list_size
     except FileNotFoundError:
         raise StageError(f"{path} is missing: the model has no answers to find. Export and release again.") from None
     except (OSError, pa.ArrowException, AttributeError) as error:
         raise StageError(f"{path} is broken ({str(error).splitlines()[0]}). Export and release again.") from None
-    owners = owned(table["label"].to_pylist(), names, path)
-    return Exact(vectors.flatten().to_numpy().reshape(-1, width), owners, len(names))
+    found = vectors.flatten().to_numpy().reshape(-1, width)
+    return Base(table["id"].to_pylist(), table["label"].to_pylist(), found)
 
 
-def owned(labels: Sequence[str], names: Sequence[str], path: Path) -> Indices:
+def owned(labels: Sequence[str], names: Sequence[str]) -> Indices:
     """[entries], the number of each label among `names`. Raises StageError on one that is not there."""
     numbers = {name: number for number, name in enumerate(names)}
     if strange := sorted(set(labels) - set(numbers)):
         raise StageError(
-            f"{path} leads to labels that the model does not know: {', '.join(strange[:5])}. Train and export again."
+            f"The base leads to labels that the model does not know: {', '.join(strange[:5])}. Train and export again."
         )
     return np.array([numbers[label] for label in labels], dtype=np.int64)

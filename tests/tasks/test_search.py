@@ -52,7 +52,9 @@ def written(path, labels):
 
 def test_a_base_is_read_as_it_was_written(tmp_path):
     vectors = written(tmp_path / "base.parquet", ["c", "a", "c"])
-    found = search.read(tmp_path / "base.parquet", NAMES).similarities(vectors)
+    base = search.read(tmp_path / "base.parquet")
+    assert (base.ids, base.labels) == (["1", "2", "3"], ["c", "a", "c"])
+    found = base.index(NAMES).similarities(vectors)
     assert found[:, 2].tolist() == pytest.approx([1, max(vectors[1] @ vectors[0], vectors[1] @ vectors[2]), 1])
     assert found[1, 0] == pytest.approx(1)
     assert (found[:, 1] == -1).all(), "nothing leads to b"
@@ -61,13 +63,13 @@ def test_a_base_is_read_as_it_was_written(tmp_path):
 def test_bases_that_cannot_be_searched(tmp_path):
     path = tmp_path / "base.parquet"
     with pytest.raises(StageError, match="is missing: the model has no answers to find"):
-        search.read(path, NAMES)
+        search.read(path)
     path.write_bytes(b"PAR1")
     with pytest.raises(StageError, match="is broken"):
-        search.read(path, NAMES)
+        search.read(path)
     pd.DataFrame({"id": ["1"], "label": ["a"], "embedding": ["x"]}).to_parquet(path)
     with pytest.raises(StageError, match="is broken"):
-        search.read(path, NAMES)
+        search.read(path)
     written(path, ["a", "d", "e"])
     with pytest.raises(StageError, match="labels that the model does not know: d, e"):
-        search.read(path, NAMES)
+        search.read(path).index(NAMES)

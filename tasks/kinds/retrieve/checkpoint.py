@@ -24,8 +24,7 @@ class Checkpoint(TextModel):
         super().__init__(folder, "AutoModel")
         entries = read_parquet(base, ["text", "label"])
         vectors = self.outputs(entries["text"].tolist(), batch_size, "base")
-        owners = search.owned(entries["label"].tolist(), self.labels, base)
-        self.index = search.Exact(vectors, owners, len(self.labels))
+        self.index = search.Exact(vectors, search.owned(entries["label"].tolist(), self.labels), len(self.labels))
 
     def logits(self, texts: Sequence[str], batch_size: int, what: str) -> NDArray[np.float32]:
         """[rows, labels], similarities times search.SCALE. Raises StageError when embeddings are not finite."""

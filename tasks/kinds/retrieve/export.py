@@ -49,15 +49,15 @@ def calibration_of(variant: str, line: Line, core: Path, signature: Mapping[str,
     """
     model = core_model(variant, line, core, signature)
     labels = model.signature.labels
-    base = line.file("split", "train.parquet")
-    entries = read_parquet(base, search.COLUMNS[:-1]).sort_values("id", ignore_index=True)
+    entries = read_parquet(line.file("split", "train.parquet"), search.COLUMNS[:-1])
+    entries = entries.sort_values("id", ignore_index=True)
     vectors = model.run(entries["text"].tolist(), CORE)["embedding"]
     search.write(core.with_name(f"{variant}.{search.FILE}"), entries, vectors)
     known: dict[str, Any] = read_json(line.file("evaluate", "calibration.json"))
     if variant == "fp32":
         return known
     rows = read_parquet(line.file("split", "validation.parquet"), ["text", "label"])
-    index = search.Exact(vectors, search.owned(entries["label"].tolist(), labels, base), len(labels))
+    index = search.Exact(vectors, search.owned(entries["label"].tolist(), labels), len(labels))
     similarities = index.similarities(model.run(rows["text"].tolist(), CORE)["embedding"])
     actual = rows["label"].map(labels.index).to_numpy(dtype=np.int64)
     return calibration.fit(search.SCALE * similarities, actual, known["method"])[0]
