@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from tasks.text import TextSettings, clean, to_drop
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS: dict[Column, str | int] = {"text": "text", "label": "label"}
+COLUMNS: tuple[Column, ...] = ("text", "label")
 NAMED = 5  # rows or names in a message
 
 
@@ -52,15 +52,17 @@ def show(line: str, answer: str | None = None) -> str:
     return "\n".join([f"{line}: {len(rows)} answers, {now.changes.version} changes since the release", *rows])
 
 
-def add(line: str, file: Path, by: str) -> str:
-    """Let texts lead to answers: a table with the columns text and label, and id where entries are to be replaced.
+def add(line: str, file: Path, by: str, ids: bool = False) -> str:
+    """Let texts lead to answers: a table with the columns text and label, with `ids` also id.
 
-    Texts go through the line's text policy first. Raises DataError where a row cannot be taken; then none is.
+    Texts go through the line's text policy first. An entry takes the place of that with its id, or else with its text.
+    Raises DataError where a row cannot be taken; then none is.
     """
     settings = load([line])[line]
     with _changing(line) as folder:
         before = standing(folder, line)
-        entries = _read(file, settings.text)
+        known = dict(zip(before.entries["text"], before.entries["id"], strict=True))
+        entries = _read(file, settings.text, known, ids)
         _put(folder, before.changes, Change(by=by, time=_now(), added=tuple(entries)))
     new = sorted({entry.label for entry in entries} - set(before.entries["label"]))
     told = f", {len(new)} new answers among them: {', '.join(new[:NAMED])}" if new else ""
@@ -99,37 +101,33 @@ def standing(folder: ServingFolder, line: str) -> Standing:
     return Standing(changes, pd.concat([released.iloc[places], rows], ignore_index=True))
 
 
-def _read(file: Path, policy: TextSettings) -> list[Entry]:
+def _read(file: Path, policy: TextSettings, known: Mapping[str, str], ids: bool) -> list[Entry]:
+    """The rows of a file as entries; `known` gives the ids of texts that are there already."""
     if not file.exists():
         raise DataError(f"{file} does not exist. Give a csv, tsv, jsonl or parquet file with columns text and label.")
-    named = _columns(file)
-    rows = [row for table in raw(file, TableSettings(columns=named), file.name, named) for row in table.to_pylist()]
+    columns: dict[Column, str | int] = {name: name for name in (("id", *COLUMNS) if ids else COLUMNS)}
+    rows = [row for table in raw(file, TableSettings(columns=columns), file.name, columns) for row in table.to_pylist()]
     entries, wrong = [], []
     for number, row in enumerate(rows, 1):
         text, label = clean(str(row["text"] or ""), policy), str(row["label"] or "").strip()
-        if not text.strip() or not label or to_drop(text, policy):
+        name = str(row["id"] or "").strip() if ids else known.get(text) or _id(text)
+        if not text.strip() or not label or not name or to_drop(text, policy):
             wrong.append(number)
             continue
-        entries.append(Entry(id=str(row.get("id") or _id(text)), text=text, label=label))
-    if wrong or not entries:
-        which = ", ".join(map(str, wrong[:NAMED])) + (" and more" if len(wrong) > NAMED else "")
-        reason = f"row {which} has no text or no label, or holds what the text policy drops" if wrong else "has no row"
-        raise DataError(f"{file.name}: {reason}. Mend the file; nothing was changed.")
-    if twice := [name for name, count in Counter(entry.id for entry in entries).items() if count > 1]:
-        raise DataError(f"{file.name}: the same id or text stands there twice, {', '.join(twice[:NAMED])}. Keep one.")
+        entries.append(Entry(id=name, text=text, label=label))
+    _require(file, entries, wrong)
     return entries
 
 
-def _columns(file: Path) -> dict[Column, str | int]:
-    """Those that are read: id too, where the file has one."""
-    from tasks.core.errors import SourceError
-
-    both: dict[Column, str | int] = {"id": "id", **COLUMNS}
-    try:
-        next(iter(raw(file, TableSettings(columns=both), file.name, both)), None)
-    except SourceError as error:
-        return COLUMNS if "has no column 'id'" in str(error) else both
-    return both
+def _require(file: Path, entries: list[Entry], wrong: list[int]) -> None:
+    if wrong or not entries:
+        which = ", ".join(map(str, wrong[:NAMED])) + (" and more" if len(wrong) > NAMED else "")
+        reason = f"row {which} lacks a text, label or id, or has what the text policy drops" if wrong else "has no row"
+        raise DataError(f"{file.name}: {reason}. Mend the file; nothing was changed.")
+    if twice := [name for name, count in Counter(entry.id for entry in entries).items() if count > 1]:
+        raise DataError(
+            f"{file.name}: an id or a text stands there twice, {', '.join(twice[:NAMED])}. Keep one of each."
+        )
 
 
 def _id(text: str) -> str:

@@ -554,13 +554,16 @@ def answers_list(
 def answers_add(
     context: typer.Context,
     line: OneLine,
-    file: Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet: text, label, and id to replace an entry")],
+    file: Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet with columns text and label")],
+    ids: Annotated[
+        bool, typer.Option("--ids", help="the file has a column id as well: whose entries to replace")
+    ] = False,
     by: Annotated[str, typer.Option(metavar="NAME", help="who changes it; kept with the change")] = "",
 ) -> None:
     """Add or replace texts and the answers they lead to, without training: the service takes them up within seconds."""
     from flows.answers import add
 
-    typer.echo(add(line, context.obj / file, by))
+    typer.echo(add(line, context.obj / file, by, ids))
 
 
 @answers.command("withdraw")

@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import copy_code
+from releases import Kept, wait_until
 from toy import ABOUT, questions, retrieve_params
 
+from flows import answers
 from flows.settings import load
+from serving.batcher import BatchSettings
+from serving.deployment import Pointer, ServingFolder
+from serving.hub import Hub
+from serving.metrics import Metrics
 from tasks.bundle import load_release, release_id
+from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.core.stage import execute
@@ -97,15 +105,90 @@ def test_another_checkout_makes_the_same_release(project, tmp_path, tiny_encoder
     assert release_id(other / BUNDLE) == release_id(project / BUNDLE)
 
 
-def test_the_service_answers(project, tmp_path):
-    from serving.deployment import Pointer, ServingFolder
-    from serving.served import Choice, load
-
-    folder = ServingFolder(str(tmp_path / "serving"))
+@pytest.fixture
+def served(project, workdir):
+    """A hub that serves the line, in a project that has no more than its params and its serving folder."""
+    shutil.copy(project / "params.yaml", "params.yaml")
+    folder = ServingFolder(".tidegate/serving")
     folder.put("toy", project / BUNDLE)
-    release = release_id(project / BUNDLE)
-    folder.point(Pointer(line="toy", release=release, version="v0.0.1", variant="int8"))
-    served = load(folder, "toy", Choice.of(folder.pointer("toy")), tmp_path / "cache", threads=1)
-    (row,) = served.compute(["is the ending <b>lovely</b>"])
-    assert row.label == "ending"
-    assert row.probabilities.argmax() == served.labels.index("ending")
+    folder.point(Pointer(line="toy", release=release_id(project / BUNDLE), version="v0.0.1", variant="int8"))
+    hub = Hub(folder, workdir / "cache", BatchSettings(workers=1), Metrics(), Kept(), poll_seconds=0.02)
+    hub.start()
+    yield hub
+    hub.stop(60)
+
+
+def ask(hub, text):
+    deadline = time.monotonic() + 60
+    return hub.line("toy").submit([text], request_id="r", source="tests", deadline=deadline).result(60)
+
+
+def test_the_service_answers(served):
+    reply = ask(served, "is the ending <b>lovely</b>")
+    assert reply.labels == ["ending"]
+    assert reply.classes == sorted(ABOUT)
+    assert reply.probabilities[0].argmax() == reply.classes.index("ending")
+    assert served.line("toy").describe()["answers_version"] == 0
+
+
+PARKING = "where do i leave my car"
+
+
+def test_answers_are_added_changed_and_withdrawn_while_it_serves(served):
+    version = lambda: served.line("toy").describe()["answers_version"]  # noqa: E731
+    Path("new.csv").write_text(f"text,label\n{PARKING},parking\nwhat <i>garage</i> is near,parking\n")
+    told = answers.add("toy", Path("new.csv"), by="Mara")
+    assert "2 texts were added, 1 new answers among them: parking. It is change 1" in told
+    assert wait_until(lambda: version() == 1)
+    reply = ask(served, PARKING)
+    assert reply.labels == ["parking"]
+    assert reply.classes == [*sorted(ABOUT), "parking"]
+    assert "parking  2 texts, 2 of them added since the release" in answers.show("toy")
+    assert "what garage is near" in answers.show("toy", "parking"), "cleaned as every text is"
+
+    Path("new.csv").write_text(f"text,label\n{PARKING},people\n")
+    answers.add("toy", Path("new.csv"), by="Mara")
+    assert wait_until(lambda: version() == 2)
+    assert ask(served, PARKING).labels == ["people"], "the same text takes the place of the earlier one"
+
+    assert "no longer lead anywhere" in answers.withdraw("toy", ["people", "parking"], by="Mara")
+    assert wait_until(lambda: version() == 3)
+    reply = ask(served, "was the director bad")
+    assert reply.labels[0] in {"ending", "music"}
+    assert reply.probabilities[0, reply.classes.index("people")] < 1e-3
+
+    Path(".tidegate/serving/toy/answers.json").write_text("{")
+    assert wait_until(lambda: "answers.json is broken" in str(served.line("toy").refused))
+    assert ask(served, "is the music good").labels == ["music"], "what was taken up goes on serving"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label\n,parking\nfine,\n", "row 1, 2 lacks a text, label or id"),
+        ("text,label\na,b\na,c\n", "stands there twice"),
+        ("text,answer\na,b\n", "has no column 'label'"),
+    ],
+)
+def test_a_file_that_cannot_be_taken_changes_nothing(served, content, message):
+    Path("new.csv").write_text(content)
+    with pytest.raises(TidegateError, match=message):
+        answers.add("toy", Path("new.csv"), by="")
+    assert not Path(".tidegate/serving/toy/answers.json").exists()
+
+
+def test_what_is_not_there_cannot_be_withdrawn_nor_all_there_is(served):
+    with pytest.raises(SettingsError, match="no answer or entry 'musik'; did you mean 'music'"):
+        answers.withdraw("toy", ["musik"], by="")
+    with pytest.raises(SettingsError, match="leave toy without any answer"):
+        answers.withdraw("toy", sorted(ABOUT), by="")
+    with pytest.raises(SettingsError, match="no answer or entry 'x'"):
+        answers.show("toy", "x")
+
+
+def test_a_line_of_another_kind_has_no_base(served):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["lines"]["toy"]["kind"] = "classify"
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SettingsError, match="toy is of kind classify: only a line of kind retrieve"):
+        answers.show("toy")

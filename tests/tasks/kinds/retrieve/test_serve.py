@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tasks import search
+from tasks.answer_base import Change, Changes, Entry
 from tasks.core.errors import StageError
 from tasks.inference import Signature
 from tasks.kinds.retrieve.export import calibrator
@@ -52,3 +53,19 @@ def test_parameters_for_each_label_are_refused():
     calibrator({"method": "temperature"})
     with pytest.raises(StageError, match="answers come and go"):
         calibrator({"method": "vector"})
+
+
+def test_answers_that_come_and_go(folder):
+    answering_ = answering(folder, SIGNATURE, "fp32")
+    new = Entry(id="4", text="w", label="d")
+    vectors = {"w": [0.8, 0.6, 0.0]}
+    changes = Changes(line="toy", changes=(Change(by="", time="", added=(new,), withdrawn=("a",)),))
+    changed = answering_.changed(changes, lambda texts: np.array([vectors[text] for text in texts], dtype=np.float32))
+    assert changed.names == ["a", "b", "c", "d"], "behind the labels of the release, whose places stay"
+    found = changed({"embedding": np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]], dtype=np.float32)})
+    assert found.labels.tolist() == ["d", "c"]
+    assert found.similarities.tolist() == pytest.approx(np.array([[-1, -1, 0, 0.6], [-1, -1, 1, 0.8]]))
+    gone = Changes(line="toy", changes=(Change(by="", time="", withdrawn=("a", "c")),))
+    with pytest.raises(StageError, match="leaves no answer"):
+        changed.changed(gone, None)
+    assert changed.changed(Changes(line="toy"), None).names == ["a", "b", "c"]
