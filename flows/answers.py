@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.deploy import serving_folder
 from flows.lock import hold
 from flows.settings import load
 from serving.deployment import ServingFolder
-from serving.settings import load_serving
 from tasks.answer_base import Change, Changes, Entry
 from tasks.core.errors import DataError, SettingsError, StageError
 from tasks.core.line import STATE
@@ -153,7 +153,7 @@ def _folder(line: str) -> ServingFolder:
     kind = load([line])[line].kind
     if kind != "retrieve":
         raise SettingsError(f"{line} is of kind {kind}: only a line of kind retrieve has a base of answers.")
-    return ServingFolder(load_serving().folder)
+    return serving_folder()
 
 
 def _put(folder: ServingFolder, before: Changes, change: Change) -> None:

@@ -45,7 +45,7 @@ class ReleaseSettings(Settings, block="release"):
     """What the model card says that no stage can know. Plain Markdown is allowed in the longer texts."""
 
     title: str = Field("", description="Headline of the card; default: the line's name.")
-    summary: str = Field("A text classifier.", description="What it does, in a sentence or two.")
+    summary: str = Field("A text model.", description="What it does, in a sentence or two.")
     intended_use: str = Field("Not stated.", description="What it is for, and what it is not for.")
     limits: tuple[str, ...] = Field((), description="What a user must know before trusting it.")
     licence: str = Field("not stated", description="Licence of the model.")
