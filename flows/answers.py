@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.deploy import serving_folder
 from flows.lock import hold
+from flows.record import now
 from flows.settings import load
 from serving.deployment import ServingFolder
 from tasks.answer_base import Change, Changes, Entry
@@ -38,18 +38,19 @@ class Standing:
 
 def show(line: str, answer: str | None = None) -> str:
     """The answers, most texts first; or the texts of one answer with their ids. Raises SettingsError, StageError."""
-    now = standing(_folder(line), line)
+    base = standing(_folder(line), line)
+    entries = base.entries
     if answer is not None:
-        found = now.entries[now.entries["label"] == answer]
-        _known([answer], set(now.entries["label"]))
-        return "\n".join(f"{row.id}  {row.text}" for row in found.itertuples())
-    counts = Counter(now.entries["label"].tolist())
-    added = Counter(now.entries.loc[now.entries["change"] > 0, "label"].tolist())
+        _known([answer], set(entries["label"]))
+        texts = entries[entries["label"] == answer]
+        return "\n".join(f"{row.id}  {row.text}" for row in texts.itertuples())
+    counts = Counter(entries["label"].tolist())
+    added = Counter(entries.loc[entries["change"] > 0, "label"].tolist())
     rows = [
         f"{label}  {number} texts" + (f", {added[label]} of them added since the release" if added[label] else "")
         for label, number in counts.most_common()
     ]
-    return "\n".join([f"{line}: {len(rows)} answers, {now.changes.version} changes since the release", *rows])
+    return "\n".join([f"{line}: {len(rows)} answers, {base.changes.version} changes since the release", *rows])
 
 
 def add(line: str, file: Path, by: str, ids: bool = False) -> str:
@@ -63,7 +64,7 @@ def add(line: str, file: Path, by: str, ids: bool = False) -> str:
         before = standing(folder, line)
         known = dict(zip(before.entries["text"], before.entries["id"], strict=True))
         entries = _read(file, settings.text, known, ids)
-        _put(folder, before.changes, Change(by=by, time=_now(), added=tuple(entries)))
+        _put(folder, before.changes, Change(by=by, time=now(), added=tuple(entries)))
     new = sorted({entry.label for entry in entries} - set(before.entries["label"]))
     told = f", {len(new)} new answers among them: {', '.join(new[:NAMED])}" if new else ""
     return f"{line}: {len(entries)} texts were added{told}. {_taken_up(before.changes)}"
@@ -78,7 +79,7 @@ def withdraw(line: str, names: Sequence[str], by: str) -> str:
         gone = entries["id"].isin(names) | entries["label"].isin(names)
         if gone.all():
             raise SettingsError(f"That would leave {line} without any answer. Add others first.")
-        _put(folder, before.changes, Change(by=by, time=_now(), withdrawn=tuple(dict.fromkeys(names))))
+        _put(folder, before.changes, Change(by=by, time=now(), withdrawn=tuple(dict.fromkeys(names))))
     return f"{line}: {int(gone.sum())} texts no longer lead anywhere. {_taken_up(before.changes)}"
 
 
@@ -162,7 +163,3 @@ def _put(folder: ServingFolder, before: Changes, change: Change) -> None:
 
 def _taken_up(before: Changes) -> str:
     return f"It is change {before.version + 1}, and the service takes it up within seconds."
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
