@@ -85,7 +85,7 @@ def read(path: Path) -> Base:
     try:
         with np.load(path, allow_pickle=False) as stored:
             columns = json.loads(stored["entries"].tobytes())
-            base = Base(*(columns[name] for name in COLUMNS), stored["embedding"])
+            base = Base(columns["id"], columns["text"], columns["label"], stored["embedding"])
     except FileNotFoundError:
         raise StageError(f"{path} is missing: the model has no answers to find. Export and release again.") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
