@@ -104,7 +104,7 @@ def sst2(folder: Path, text: TextSettings) -> Corpus:
 
     These files have the label first, GLUE has the sentence first.
     """
-    train, dev = (_table("sst2", _sst2_rows(folder / f"{side}.tsv"), text) for side in ("train", "dev"))
+    train, dev = (table("sst2", _sst2_rows(folder / f"{side}.tsv"), text) for side in ("train", "dev"))
     phrases = {phrase for sentence in dev["text"] for phrase in _phrases(sentence.lower().split())}
     fragments = int(train["text"].str.lower().str.split().str.join(" ").isin(phrases).sum())
     return _sides(train, dev, {f"training phrases of {FRAGMENT} or more words inside a test sentence": fragments})
@@ -125,7 +125,7 @@ def _phrases(words: list[str]) -> Iterable[str]:
 
 def imdb(archive: Path, text: TextSettings) -> Corpus:
     """The 50,000 reviews of Maas 2011 with their official sides, test texts that stand in train left out."""
-    frame = _table("imdb", _imdb_rows(archive), text)
+    frame = table("imdb", _imdb_rows(archive), text)
     judged = frame["id"].str.startswith("test")
     train, test = frame[~judged], frame[judged]
     leaked = test["split_key"].isin(train["split_key"])
@@ -144,7 +144,7 @@ def _imdb_rows(archive: Path) -> Iterable[tuple[str, str, str]]:
                 yield f"{side}-{label}-{path.stem}", names[label], stream.read().decode("utf-8")
 
 
-def _table(source: str, rows: Iterable[tuple[str, str, str]], text: TextSettings) -> pd.DataFrame:
+def table(source: str, rows: Iterable[tuple[str, str, str]], text: TextSettings) -> pd.DataFrame:
     """(id, label, raw text) as tasks.rows.LABELED, texts cleaned by the policy, by id."""
     raw = sorted(rows)
     content = {

@@ -27,7 +27,7 @@ from tasks.crowd.aggregate import aggregate
 from tasks.crowd.annotators import examine
 from tasks.crowd.settings import METHODS
 from tasks.crowd.votes import Votes
-from tasks.kinds.classify.scores import wilson
+from tasks.kinds.common.scores import wilson
 
 DATA = Path(os.environ.get("TIDEGATE_DATA", ROOT.parent / "shared" / "data"))
 LABELS = ["0", "1"]

@@ -18,7 +18,7 @@ from tasks.core.files import read_json, read_parquet, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.core.settings import Settings, line_params, parse, read_params
 from tasks.evaluate import EvaluateSettings
-from tasks.kinds.classify import metrics
+from tasks.kinds.common import metrics
 from tasks.quality_gate import QualityGateSettings, quality_gate
 from tasks.release_gate import ReleaseGateSettings, release_gate
 from tasks.rows import LABELED
@@ -70,7 +70,7 @@ def judged_release() -> tuple[Verdict, float]:
 def inference_seconds() -> float:
     """What the release gate spends in the models: each variant over all texts, over some alone, and its timings."""
     from tasks.inference import Model, read_signature
-    from tasks.kinds.classify.gates import ALONE
+    from tasks.kinds.common.gates import ALONE
     from tasks.timings import timings
 
     signature = read_signature(LINE.file("export", "signature.json"))

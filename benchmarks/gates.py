@@ -36,7 +36,7 @@ from tasks.core.errors import TidegateError
 from tasks.core.files import read_json, write_json
 from tasks.core.quiet import silence
 from tasks.core.settings import line_params, parse, read_params
-from tasks.kinds.classify.scores import Indices
+from tasks.kinds.common.scores import Indices
 
 SIZES = (500, 1000, 2000)
 TARGETS = (-0.05, -0.03, -0.02, -0.01, 0.02, 0.04)  # true differences in accuracy, challenger less champion

@@ -27,6 +27,8 @@ team = typer.Typer(rich_markup_mode=None)
 app.add_typer(team, name="team")
 studio = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Exchange with Label Studio, in its JSON.")
 app.add_typer(studio, name="label-studio")
+answers = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What a line of kind retrieve can answer.")
+app.add_typer(answers, name="answers")
 
 LineName = Annotated[str | None, typer.Argument(help="a line of params.yaml; default: all", show_default=False)]
 ReleaseName = Annotated[
@@ -658,6 +660,45 @@ def pseudo(
 
     target = context.obj / output if output else None
     typer.echo(label_file(line, context.obj / file, target, rows, confidence, text))
+
+
+@answers.command("list")
+def answers_list(
+    line: OneLine,
+    answer: Annotated[str | None, typer.Option(metavar="NAME", help="the texts of this answer, with their ids")] = None,
+) -> None:
+    """Show the answers that serve now, or the texts that lead to one of them."""
+    from flows.answers import show
+
+    typer.echo(show(line, answer))
+
+
+@answers.command("add")
+def answers_add(
+    context: typer.Context,
+    line: OneLine,
+    file: Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet with columns text and label")],
+    ids: Annotated[
+        bool, typer.Option("--ids", help="the file has a column id as well: whose entries to replace")
+    ] = False,
+    by: Annotated[str, typer.Option(metavar="NAME", help="who changes it; kept with the change")] = "",
+) -> None:
+    """Add or replace texts and the answers they lead to, without training: the service takes them up within seconds."""
+    from flows.answers import add
+
+    typer.echo(add(line, context.obj / file, by, ids))
+
+
+@answers.command("withdraw")
+def answers_withdraw(
+    line: OneLine,
+    names: Annotated[list[str], typer.Argument(metavar="ID...", help="answers, or ids of single texts")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="who changes it; kept with the change")] = "",
+) -> None:
+    """Take answers or single texts out, without training: the service takes it up within seconds."""
+    from flows.answers import withdraw
+
+    typer.echo(withdraw(line, names, by))
 
 
 def main() -> None:

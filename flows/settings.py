@@ -1,5 +1,6 @@
 """All of params.yaml: every block of every line, validated at once."""
 
+from operator import attrgetter
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -12,7 +13,7 @@ from flows.loop_settings import LoopSettings
 from flows.ops_settings import OpsSettings
 from flows.up_settings import UpSettings
 from serving.settings import load_serving
-from tasks import behaviour
+from tasks import behaviour, kinds
 from tasks.annotation.settings import AnnotateSettings
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError
@@ -57,7 +58,7 @@ class PromoteSettings(InfraSettings, block="promote"):
 class LineSettings(Sources):
     """One line: what it is, where its raw text comes from, a block per stage, and how a challenger is compared."""
 
-    kind: Literal["classify"] = Field(description="task kind")
+    kind: Literal["classify", "retrieve"] = Field(description="task kind")
     text: TextSettings
     sources: list[Source] = Field(min_length=1, description="where raw data comes from")
     ingest: IngestSettings
@@ -84,6 +85,18 @@ class LineSettings(Sources):
             raise ValueError(f"quality_gate.sources names {', '.join(unknown)}; sources are {', '.join(names)}")
         if unknown := [name for name in self.split.train_only_sources if name not in names]:
             raise ValueError(f"split.train_only_sources names {', '.join(unknown)}; sources are {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _suits_its_kind(self) -> "LineSettings":
+        problems = []
+        for path, allowed in kinds.load(self.kind, "settings").ALLOWED.items():
+            given = attrgetter(path)(self)
+            if given not in allowed:
+                every = " or ".join("null" if value is None else str(value) for value in allowed)
+                problems.append(f"{path} is {given}, but a line of kind {self.kind} allows {every} alone")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
 

@@ -1,8 +1,8 @@
 """The serving folder: releases as files, and per line a pointer that says which of them serves, and how.
 
-`<folder>/<line>/releases/<id>/...` and `<folder>/<line>/current.json`. A folder is a local path or any fsspec URL. The
-files of a release come first and its manifest last; the pointer comes after it, in one step: a reader sees a whole
-release or none.
+`<folder>/<line>/releases/<id>/...` and `<folder>/<line>/current.json`; beside it `answers.json`, what people changed in
+the answers of a line since its releases were made. A folder is a local path or any fsspec URL. The files of a release
+come first and its manifest last; the pointer comes after it, in one step: a reader sees a whole release or none.
 """
 
 import json
@@ -10,16 +10,19 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks import answer_base
+from tasks.answer_base import Changes
 from tasks.bundle import MANIFEST, known_schema, load_release, read_manifest, release_id
 from tasks.core.errors import StageError, TidegateError
 from tasks.core.files import atomic
 
 SCHEMA = 1
 POINTER = "current.json"
+ANSWERS = "answers.json"
 
 
 class Beside(BaseModel):
@@ -62,6 +65,9 @@ class Pointer(BaseModel):
     """When it was written, ISO 8601, UTC."""
 
 
+Told = TypeVar("Told", bound=BaseModel)
+
+
 class ServingFolder:
     """Where releases are deployed to and served from."""
 
@@ -85,19 +91,29 @@ class ServingFolder:
 
     def pointer(self, line: str) -> Pointer | None:
         """What serves a line; None where nothing does. Raises StageError on a pointer that cannot be read."""
-        path = f"{self.root}/{line}/{POINTER}"
+        return self._read(f"{self.root}/{line}/{POINTER}", Pointer, SCHEMA, "Promote or roll back again.")
+
+    def changes(self, line: str) -> Changes | None:
+        """What was changed in a line's answers; None where nothing was. Raises StageError when it cannot be read."""
+        told = "Restore it from a backup, or delete it: then the answers are those of the release."
+        return self._read(f"{self.root}/{line}/{ANSWERS}", Changes, answer_base.SCHEMA, told)
+
+    def change(self, changes: Changes) -> None:
+        """Let these be the changes of a line's answers."""
+        with self._plain_errors():
+            self._write(f"{self.root}/{changes.line}/{ANSWERS}", _json(changes))
+
+    def _read(self, path: str, model: type[Told], newest: int, advice: str) -> Told | None:
         with self._plain_errors():
             self.fs.invalidate_cache()
             try:
                 content = json.loads(self.fs.cat_file(path))
-                known_schema(Path(path), content, SCHEMA)
-                return Pointer.model_validate(content)
+                known_schema(Path(path), content, newest)
+                return model.model_validate(content)
             except FileNotFoundError:
                 return None
             except (ValueError, ValidationError) as error:
-                raise StageError(
-                    f"{path} is broken ({str(error).splitlines()[0]}). Promote or roll back again."
-                ) from None
+                raise StageError(f"{path} is broken ({str(error).splitlines()[0]}). {advice}") from None
 
     def put(self, line: str, bundle: Path) -> str:
         """Copy a whole release into the folder, where it is not yet; returns its id. Nothing points to it yet."""
@@ -115,9 +131,8 @@ class ServingFolder:
             manifest = f"{self.root}/{pointer.line}/releases/{release}/{MANIFEST}"
             if not self.fs.exists(manifest):
                 raise StageError(f"{manifest} is missing: release {release} was not deployed to {self.url}.")
-        content = json.dumps(pointer.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
         with self._plain_errors():
-            self._write(f"{self.root}/{pointer.line}/{POINTER}", content.encode())
+            self._write(f"{self.root}/{pointer.line}/{POINTER}", _json(pointer))
 
     def holds(self, line: str, release: str) -> bool:
         """Whether a release of the line is here."""
@@ -174,6 +189,10 @@ class ServingFolder:
             yield
         except (OSError, ImportError) as error:
             raise TidegateError(f"The serving folder {self.url} cannot be used: {error}") from None
+
+
+def _json(content: BaseModel) -> bytes:
+    return (json.dumps(content.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _whole(folder: Path, release: str) -> None:

@@ -4,6 +4,7 @@
   answered by the old one, which is let go with the last such request. A rollback is no different.
 - What cannot be loaded is refused with the reason, and what served goes on. It is tried again when the pointer changes,
   and at growing intervals in case it was the network or the disk.
+- Answers that people added or withdrew count from the next look on, for the release that serves and any later one.
 - A deleted pointer withdraws its line. A serving folder that cannot be reached, or is empty because it is not mounted,
   changes nothing.
 """
@@ -26,6 +27,7 @@ from serving.log.record import Recorder, Role
 from serving.metrics import Metrics
 from serving.served import Choice, Served, load
 from serving.traffic import Tally
+from tasks.answer_base import Changes
 from tasks.core.errors import StageError, TidegateError
 
 log = logging.getLogger("tidegate")
@@ -38,11 +40,12 @@ __all__ = ["Hub", "Reply", "ServedLine"]
 
 @dataclass
 class _Watched:
-    """A line and what its pointer said when it was last looked at."""
+    """A line, and what its pointer and the changes of its answers said when they were last looked at."""
 
     line: ServedLine
     seen: Pointer | str | None = None
-    """The text is the reason why the pointer could not be read."""
+    """The text is the reason why the pointer, or what was changed in the answers, could not be read."""
+    changes: Changes | None = None
     wait: float = FIRST_RETRY
     retry: float = float("inf")
     """time.monotonic() at which what was refused is tried again."""
@@ -139,8 +142,10 @@ class Hub:
 
     def _follow(self, name: str) -> None:
         seen: Pointer | str | None
+        changes = None
         try:
             seen = self.folder.pointer(name)
+            changes = self._changes(name) if seen else None
             if seen and seen.line != name:
                 seen = f"The pointer of the line {name} is one of the line {seen.line}. Promote or roll back again."
         except StageError as error:
@@ -151,11 +156,11 @@ class Hub:
             line = ServedLine(name, self.settings, self.metrics, self.recorder)
             self._watched = {**self._watched, name: _Watched(line)}
         watched = self._watched[name]
-        new = seen != watched.seen
+        new = (seen, changes) != (watched.seen, watched.changes)
         if not new and time.monotonic() < watched.retry:
             return
-        watched.seen = seen
-        refusals = self._refuse(seen) if isinstance(seen, str) else self._take_up(watched.line, seen)
+        watched.seen, watched.changes = seen, changes
+        refusals = self._refuse(seen) if isinstance(seen, str) else self._take_up(watched.line, seen, changes)
         for refusal in refusals if new else ():
             log.error("%s: %s %s is refused. %s", name, refusal.role, refusal.release or "pointer", refusal.reason)
             self.metrics.swaps.labels(name, "refused").inc()
@@ -163,25 +168,31 @@ class Hub:
         watched.wait = FIRST_RETRY if new else min(2 * watched.wait, LAST_RETRY)
         watched.retry = time.monotonic() + watched.wait if refusals else float("inf")
 
+    def _changes(self, name: str) -> Changes | None:
+        """The changes of a line's answers; not asked for where the release that serves has no base of them."""
+        champion = self._watched[name].line.champion if name in self._watched else None
+        return self.folder.changes(name) if champion is None or champion.changeable else None
+
     def _refuse(self, reason: str) -> list[Refusal]:
         return [Refusal(None, "champion", reason, datetime.now(UTC))]
 
-    def _take_up(self, line: ServedLine, pointer: Pointer) -> list[Refusal]:
-        """Load what the pointer names and is not loaded yet, and switch; what had to be refused of it.
+    def _take_up(self, line: ServedLine, pointer: Pointer, changes: Changes | None) -> list[Refusal]:
+        """Load what the pointer names and is not loaded yet, change its answers, and switch; what had to be refused.
 
         A refused champion changes nothing. A refused canary or shadow is left out.
         """
         before = line.now
+        changes = changes or Changes(line=line.name)
         loaded = {served.choice: served for served in before.all()} if before else {}
         try:
-            champion = self._load(line.name, Choice.of(pointer), loaded)
+            champion = self._load(line.name, Choice.of(pointer), loaded).changed(changes)
         except TidegateError as error:
             return [Refusal(pointer.release, "champion", str(error), datetime.now(UTC))]
         trials: dict[str, Trial] = {}
         refusals = []
         for role, rule in _besides(pointer).items():
             try:
-                served = self._load(line.name, Choice.of(pointer, rule), loaded)
+                served = self._load(line.name, Choice.of(pointer, rule), loaded).changed(changes)
                 _comparable(served, champion)
             except TidegateError as error:
                 refusals.append(Refusal(rule.release, role, str(error), datetime.now(UTC)))
@@ -195,6 +206,8 @@ class Hub:
             self.folder.prune(
                 line.name, _releases(pointer) | (_releases(before.pointer) if before else set()), self.cache
             )
+        elif before.champion.changes != champion.changes:
+            log.info("%s: change %d of its answers is taken up", line.name, len(champion.changes))
         return refusals
 
     def _load(self, line: str, choice: Choice, loaded: dict[Choice, Served]) -> Served:

@@ -156,6 +156,7 @@ class ServedLine:
         if now:
             served = now.champion
             about |= {"kind": served.kind, "labels": served.labels, **_named(served), "since": now.pointer.time}
+            about |= {"answers_version": len(served.changes)} if served.changeable else {}
             about |= {trial.served.role: _tried(trial) for trial in (now.canary, now.shadow) if trial}
         if refused:
             about["refused"] = {

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from serving.deployment import Beside, Pointer, ServingFolder
 from serving.log.record import Role
+from tasks.answer_base import Change, Changeable, Changes
 from tasks.bundle import Manifest, known_schema, read_manifest
 from tasks.core.errors import StageError
 from tasks.core.files import read_json
@@ -63,6 +64,8 @@ class Served:
     kind: str
     labels: list[str]
     model: Model
+    changes: tuple[Change, ...] = ()
+    """What people changed in the base of its answers."""
 
     @property
     def release(self) -> str:
@@ -80,6 +83,26 @@ class Served:
         cleaned = [clean(text) for text in texts] if clean else list(texts)
         found = self.model.predict(cleaned, cleaned=True)
         return list(map(Row, cleaned, found.labels, found.probabilities, found.embeddings))
+
+    @property
+    def changeable(self) -> bool:
+        """Whether it has a base of answers that people may change."""
+        return isinstance(self.model.answering, Changeable)
+
+    def changed(self, changes: Changes) -> "Served":
+        """The same release with these changes of its answers; itself where it has no base, or has them already.
+
+        Raises StageError where no answer would be left.
+        """
+        answering = self.model.answering
+        if not isinstance(answering, Changeable) or changes.changes == self.changes:
+            return self
+        made = answering.changed(changes, self._embeddings)
+        return replace(self, labels=made.names, model=replace(self.model, answering=made), changes=changes.changes)
+
+    def _embeddings(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        clean = self.model.clean
+        return self.model.run([clean(text) for text in texts] if clean else texts, ["embedding"])["embedding"]
 
     def cost(self, text: str) -> int:
         """Tokens, about, and the reading of what is cut off."""

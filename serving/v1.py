@@ -1,5 +1,6 @@
 """Tidegate's own routes: predict, feedback, and what serves a line."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -24,13 +25,16 @@ class Predict(BaseModel):
 
     texts: list[str] = Field(min_length=1, examples=[["What a lovely film."]])
     deadline_ms: int | None = Field(None, ge=1, description="After so long nobody wants the answer; it gets 504.")
+    top: int | None = Field(None, ge=1, description="So many labels alone, the most probable first; default: all.")
 
 
 class Prediction(BaseModel):
     """What is said of one text."""
 
     label: str
-    probabilities: dict[str, float] = Field(description="By label, calibrated, in the order of the release's labels.")
+    probabilities: dict[str, float] = Field(
+        description="By label, calibrated, in the order of the release's labels; with `top` the most probable first."
+    )
 
 
 class Predictions(BaseModel):
@@ -133,6 +137,7 @@ def routes(service: Service) -> APIRouter:
         served = service.line(request, line)
         reply = await service.answer(request, served, body.texts, body.deadline_ms)
         rows = zip(reply.labels, rounded(reply.probabilities), strict=True)
+        shown = _of(reply.classes, body.top)
         return _json(
             {
                 "request_id": visit(request.scope).request_id,
@@ -141,9 +146,7 @@ def routes(service: Service) -> APIRouter:
                 "version": reply.version,
                 "variant": reply.variant,
                 "role": reply.role,
-                "predictions": [
-                    {"label": label, "probabilities": dict(zip(reply.classes, row, strict=True))} for label, row in rows
-                ],
+                "predictions": [{"label": label, "probabilities": shown(row)} for label, row in rows],
             }
         )
 
@@ -160,6 +163,16 @@ def routes(service: Service) -> APIRouter:
         return _json({"request_id": body.request_id, "received": len(given)}, 202)
 
     return router
+
+
+def _of(classes: list[str], top: int | None) -> Callable[[list[float]], dict[str, float]]:
+    """What makes probabilities by label out of a row of them."""
+
+    def shown(row: list[float]) -> dict[str, float]:
+        every = dict(zip(classes, row, strict=True))
+        return every if top is None else dict(sorted(every.items(), key=lambda each: -each[1])[:top])
+
+    return shown
 
 
 def _check_labels(given: list[str], first: int, known: list[str], service: Service) -> None:

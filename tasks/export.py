@@ -1,4 +1,4 @@
-"""Stage export: the checkpoint as ONNX variants, each with a calibration of its own in its graph."""
+"""Stage export: the checkpoint as ONNX variants, each with a calibration of its own."""
 
 import logging
 import os
@@ -47,6 +47,9 @@ class ExportSettings(Settings, block="export"):
 def export(line: Line, settings: ExportSettings, out: Path) -> None:
     """Write variants/<variant>.onnx, signature.json, and calibration.json with the calibration of each variant.
 
+    A kind may put more files of a variant beside its graph; their names begin with the variant's. The calibration is
+    part of the graph where the kind has a head for it, and else of the signature.
+
     fp32 answers as the torch model does and takes over its calibration. Quantising changes the logits, so int8 has
     another, fitted on its own answers to split/validation.parquet. Raises RejectedError when the quality gate rejects.
     """
@@ -65,10 +68,13 @@ def export(line: Line, settings: ExportSettings, out: Path) -> None:
         with atomic(path) as temporary:
             _WRITERS[variant](model, temporary)
             calibrations[variant] = kind.calibration_of(variant, line, temporary, signature)
-            head = to_onnx(kind.calibrator(calibrations[variant]), kind.example(facts), kind.HEAD, settings.opset)
-            _write(attach(temporary, head), temporary)
+            if head := kind.calibrator(calibrations[variant]):
+                calibrator = to_onnx(head, kind.example(facts), kind.HEAD, settings.opset)
+                _write(attach(temporary, calibrator), temporary)
         signature["variants"][variant] = {"file": path.name, "size": path.stat().st_size}
         log.info("%s: %.1f MB, %s", variant, path.stat().st_size / 1e6, calibrations[variant]["method"])
+    if not kind.HEAD:
+        signature["calibration"] = calibrations
     write_json(out / "signature.json", signature)
     write_json(out / "calibration.json", calibrations)
 

@@ -55,6 +55,8 @@ class Signature(BaseModel):
     outputs: list[str]
     opset: int
     variants: dict[str, File]
+    calibration: dict[str, Any] = {}
+    """By variant, as tasks.calibration has it; empty where the graphs themselves calibrate."""
 
 
 def read_signature(path: Path) -> Signature:
@@ -82,6 +84,8 @@ class Model:
     tokenizer: "Tokenizer"
     clean: Callable[[str], str] | None = None
     """The text policy of the release; None where the texts come cleaned."""
+    answering: Callable[[Outputs], Any] | None = None
+    """What the kind makes of the graph's outputs; None where they alone are asked for."""
 
     @classmethod
     def load(
@@ -113,17 +117,19 @@ class Model:
         if variant not in signature.variants:
             raise StageError(f"There is no variant {variant!r}; there are {', '.join(sorted(signature.variants))}.")
         session = open_session(variants / signature.variants[variant].file, provider, threads)
-        return cls(signature, variant, session, read_tokenizer(tokenizer, signature.max_length), clean)
+        answering = load(signature.kind, "serve").answering(variants, signature, variant)
+        return cls(signature, variant, session, read_tokenizer(tokenizer, signature.max_length), clean, answering)
 
     def predict(self, texts: Sequence[str], cleaned: bool = False) -> Any:
-        """The kind's answers for texts (for `classify`: labels, probabilities, embeddings), in their order.
+        """The kind's answers for texts (labels, probabilities, embeddings), in their order.
 
         The release's text policy is applied first, unless the texts are `cleaned` already.
         """
-        kind = load(self.signature.kind, "serve")
+        if self.answering is None:
+            raise StageError(f"{self.variant} was loaded for the outputs of its graph alone. Load it by Model.open.")
         if self.clean and not cleaned:
             texts = [self.clean(text) for text in texts]
-        return kind.answers(self.run(texts, kind.OUTPUTS), self.signature.labels)
+        return self.answering(self.run(texts, load(self.signature.kind, "serve").OUTPUTS))
 
     def run(self, texts: Sequence[str], outputs: Sequence[str]) -> Outputs:
         """The named outputs [rows, ...] of the graph, for texts as they are."""

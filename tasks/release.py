@@ -45,7 +45,7 @@ class ReleaseSettings(Settings, block="release"):
     """What the model card says that no stage can know. Plain Markdown is allowed in the longer texts."""
 
     title: str = Field("", description="Headline of the card; default: the line's name.")
-    summary: str = Field("A text classifier.", description="What it does, in a sentence or two.")
+    summary: str = Field("A text model.", description="What it does, in a sentence or two.")
     intended_use: str = Field("Not stated.", description="What it is for, and what it is not for.")
     limits: tuple[str, ...] = Field((), description="What a user must know before trusting it.")
     licence: str = Field("not stated", description="Licence of the model.")
@@ -76,8 +76,9 @@ def _copy_model(line: Line, admissible: list[str], bundle: Path) -> Signature:
     content = read_json(line.file("export", "signature.json"))
     content["variants"] = {name: content["variants"][name] for name in admissible}
     write_json(bundle / "signature.json", content)
-    for variant in content["variants"].values():
-        shutil.copyfile(line.folder / "export/variants" / variant["file"], bundle / variant["file"])
+    for variant in content["variants"]:  # its graph, and what its kind puts beside it
+        for file in sorted((line.folder / "export/variants").glob(f"{variant}.*")):
+            shutil.copyfile(file, bundle / file.name)
     shutil.copyfile(line.file("train", "tokenizer.json"), bundle / "tokenizer.json")
     return read_signature(bundle / "signature.json")
 

@@ -23,7 +23,7 @@ from tasks.verdict import Check, Verdict
 log = logging.getLogger("tidegate")
 
 REFERENCE = "fp32"
-PARITY = {f"{REFERENCE}.{check}" for check in ("agreement", "gap_p95", "accuracy_drop")}
+PARITY = {f"{REFERENCE}.{check}" for check in ("agreement", "gap_p95", "similarity_gap_p95", "accuracy_drop")}
 """Where these fail the export itself is wrong, and no variant made from it may go out."""
 
 
@@ -34,6 +34,9 @@ class VariantLimits(BaseModel):
 
     agreement_min: float = Field(ge=0, le=1, description="Share of test rows with the torch model's label.")
     gap_p95_max: float = Field(ge=0, le=1, description="95% point of the gap to the torch model's probabilities.")
+    similarity_gap_p95_max: float | None = Field(
+        None, ge=0, le=2, description="Kind retrieve: 95% point of the gap to torch's cosines; null: no limit."
+    )
     accuracy_min: float | None = Field(None, ge=0, le=1, description="Test accuracy.")
     accuracy_drop_max: float = Field(ge=-1, le=1, description="Test accuracy lost against the torch model.")
     alone_gap_p95_max: float = Field(ge=0, le=1, description="95% point of the gap alone against in a batch.")

@@ -9,7 +9,7 @@ import grimp
 import yaml
 
 ROOT = Path(__file__).parent.parent
-KINDS = ["classify"]
+KINDS = ["classify", "retrieve"]
 PLUMBING = {
     "pydantic", "pydantic-core", "pyyaml", "tqdm", "filelock", "tenacity", "httpx", "huggingface-hub", "fsspec",
     "psutil",
@@ -38,10 +38,10 @@ def stages():
     return list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 
 
-def reached(stage, kind="classify"):
-    """Every module that a stage and its files of the kind import, directly or not."""
+def reached(stage):
+    """Every module that a stage and its files of any kind import, directly or not."""
     found = set()
-    for root in [f"tasks.{stage}", *kind_modules(stage, kind)]:
+    for root in [f"tasks.{stage}", *(module for kind in KINDS for module in kind_modules(stage, kind))]:
         found |= {root} | graph().find_upstream_modules(root)
     return found
 

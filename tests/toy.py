@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import yaml
 from commands import dvc, tidegate
-from conftest import copy_code, sentences
+from conftest import BAD, GOOD, copy_code, sentences
 
 BLOCKER = '''
 """Let no process of a run speak to anybody but this machine, and write down who tried."""
@@ -49,6 +51,35 @@ def write_reviews(path, rows, seed=0):
     """A csv of made reviews: review_id, body, sentiment."""
     frame = sentences(rows, seed).set_axis(["review_id", "body", "sentiment"], axis=1)
     frame.to_csv(path, index=False)
+
+
+ABOUT = {"ending": ["ending", "scene"], "music": ["music", "script"], "people": ["cast", "director"]}
+"""Answers, and the words by which texts ask for them."""
+
+
+def questions(rows, seed=0):
+    """Texts of which each asks for one answer of three: columns question, answer."""
+    rng = np.random.default_rng(seed)
+    asked = rng.choice(sorted(ABOUT), rows)
+    feelings = rng.choice(GOOD + BAD, rows)
+    texts = [
+        f"{rng.choice(['is', 'was', 'and'])} the {rng.choice(ABOUT[answer])} {feeling} {n}"
+        for n, (answer, feeling) in enumerate(zip(asked, feelings, strict=True))
+    ]
+    return pd.DataFrame({"question": texts, "answer": asked})
+
+
+def retrieve_params(path, encoder):
+    """Settings of one line `toy` of kind retrieve over a csv of made questions."""
+    params = toy_params(path, encoder)
+    params["lines"]["toy"] |= {
+        "kind": "retrieve",
+        "sources": [
+            {"name": "made", "kind": "file", "path": str(path), "columns": {"text": "question", "label": "answer"}}
+        ],
+        "label": {"by": "column", "labels": sorted(ABOUT)},
+    }
+    return params
 
 
 def toy_params(reviews, encoder):

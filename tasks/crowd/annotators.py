@@ -9,7 +9,7 @@ import numpy as np
 from tasks.crowd.aggregate import Aggregate
 from tasks.crowd.votes import Floats, Indices, Votes
 from tasks.drift.chance import holm
-from tasks.kinds.classify.scores import wilson
+from tasks.kinds.common.scores import wilson
 
 Manner = Literal["informed", "at random", "against the others", "too little to tell"]
 LEVEL = 0.05

@@ -34,7 +34,7 @@ class Window:
         """The rows of several windows, one after the other; there must be one at least."""
 
         def together(columns: list[Any]) -> Any:
-            return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else list(chain(*columns))
+            return _stacked(columns) if isinstance(columns[0], np.ndarray) else list(chain(*columns))
 
         return cls(**{field.name: together([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
@@ -49,3 +49,13 @@ class Window:
             return column[places] if isinstance(column, np.ndarray) else [column[place] for place in places]
 
         return Window(**{field.name: taken(getattr(self, field.name)) for field in fields(self)})
+
+
+def _stacked(parts: "list[NDArray[Any]]") -> "NDArray[Any]":
+    """One below the other, NaN behind rows that are shorter: answers may have been added between two windows."""
+    widest = max(part.shape[1] for part in parts) if parts[0].ndim == 2 else 0
+    if all(part.ndim == 1 or part.shape[1] == widest for part in parts):
+        return np.concatenate(parts)
+    return np.concatenate(
+        [np.pad(part, ((0, 0), (0, widest - part.shape[1])), constant_values=np.nan) for part in parts]
+    )

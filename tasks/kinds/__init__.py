@@ -5,5 +5,5 @@ from types import ModuleType
 
 
 def load(kind: str, role: str) -> ModuleType:
-    """The module that does `role` (train, metrics, gates, export, serve) for a task kind."""
+    """The module that does `role` (train, metrics, gates, export, serve, settings) for a task kind."""
     return importlib.import_module(f"tasks.kinds.{kind}.{role}")

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import yaml
 from toy import BEHAVIOUR, toy_params
@@ -59,3 +61,24 @@ def test_the_sources_that_only_train_are_sources_that_there_are(two_lines, workd
     (workdir / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(SettingsError, match=r"lines.one: split.train_only_sources names pseudo; sources are made"):
         load()
+
+
+def test_settings_that_mean_nothing_to_a_kind_are_refused_at_once(two_lines, workdir):
+    params = yaml.safe_load((workdir / "params.yaml").read_text())
+    params["lines"]["one"] = one = copy.deepcopy(params["lines"]["two"])
+    two = params["lines"]["two"]
+    one["kind"] = "retrieve"
+    one["train"] |= {"class_weights": "balanced", "label_smoothing": 0.1}
+    one["evaluate"] = {"calibration": "vector"}
+    limits = {"agreement_min": 0.9, "gap_p95_max": 0.1, "accuracy_drop_max": 0.1, "alone_gap_p95_max": 0.1}
+    two["release_gate"] = {"int8": limits | {"size_mb_max": 9, "similarity_gap_p95_max": 0.1}}
+    (workdir / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SettingsError) as error:
+        load()
+    for said in (
+        "lines.one: train.class_weights is balanced, but a line of kind retrieve allows none alone",
+        "train.label_smoothing is 0.1, but",
+        "evaluate.calibration is vector, but a line of kind retrieve allows auto or temperature alone",
+        "lines.two: release_gate.int8.similarity_gap_p95_max is 0.1, but a line of kind classify allows null alone",
+    ):
+        assert said in str(error.value)

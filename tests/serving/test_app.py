@@ -61,6 +61,13 @@ def test_predictions_come_per_text_with_release_and_request_id(client, hub):
     assert (about["request_id"], about["source"], about["key"]) == ("order-7", "anonymous", None)
 
 
+def test_a_caller_may_ask_for_the_first_labels_alone(client):
+    for top, expected in ((1, [("positive", 0.52)]), (9, [("positive", 0.52), ("negative", 0.48)])):
+        (found,) = post(client, {"texts": ["good"], "top": top}).json()["predictions"]
+        assert list(found["probabilities"].items()) == expected
+    assert post(client, {"texts": ["good"], "top": 0}).status_code == 422
+
+
 @pytest.mark.parametrize("given", ["", "a b", "x" * 101, "ä", "-x", "a\tb"])
 def test_a_malformed_request_id_is_replaced(client, given):
     answer = post(client, {"texts": ["good"]}, **{"X-Request-ID": given.encode()})

@@ -7,7 +7,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from tasks import floors
-from tasks.kinds.classify import scores
+from tasks.kinds.common import scores
 
 
 def right(hits, rows):

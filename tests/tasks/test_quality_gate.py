@@ -10,7 +10,7 @@ from tasks.core.errors import RejectedError
 from tasks.core.files import sha256, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.evaluate import EvaluateSettings
-from tasks.kinds.classify import behaviour
+from tasks.kinds.common import behaviour
 from tasks.quality_gate import QualityGateSettings, quality_gate
 from tasks.rows import LABELED
 from tasks.text import TextSettings

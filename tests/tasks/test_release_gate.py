@@ -11,6 +11,7 @@ from tasks.core.files import read_json, read_parquet, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.inference import Model, read_signature
 from tasks.kinds.classify import gates
+from tasks.kinds.common.gates import _runs
 from tasks.release_gate import ReleaseGateSettings, VariantLimits, decide, release_gate
 from tasks.timings import peak_memory
 from tasks.verdict import Check
@@ -218,8 +219,8 @@ def test_shapes_that_do_not_run_are_counted_and_named(released):
     folder = released / "data/sentiment"
     signature = read_signature(folder / "export/signature.json")
     model = Model.open(folder / "export/variants", folder / "train/tokenizer.json", signature, "fp32")
-    assert gates._runs("fp32.shapes_failed", model).outcome == "pass"
-    stiff = gates._runs("fp32.shapes_failed", replace(model, session=Stiff(model.session)))
+    assert _runs("fp32.shapes_failed", model, gates.sums_to_one).outcome == "pass"
+    stiff = _runs("fp32.shapes_failed", replace(model, session=Stiff(model.session)), gates.sums_to_one)
     assert (stiff.outcome, stiff.value, stiff.note) == ("reject", 3, "7x2, 7x16, 7x64")
 
 

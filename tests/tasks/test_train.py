@@ -280,7 +280,7 @@ def test_a_folder_that_holds_no_model(ready, tmp_path):
     (folder / "config.json").write_text('{"model_type": "bert"}')
     (folder / "model.safetensors").write_bytes(b"truncated")
     project({"kind": "folder", "path": str(folder), "sha256": sha256(folder)})
-    with pytest.raises(SourceError, match="cannot be loaded as a text classifier"):
+    with pytest.raises(SourceError, match="cannot be loaded as a text encoder"):
         train()
 
 

@@ -1,6 +1,5 @@
-"""The trained checkpoint over texts: fp32 logits, the same for the same texts."""
+"""The trained classifier over texts."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,74 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.errors import StageError
-from tasks.core.progress import progress
+from tasks.kinds.common.checkpoint import TextModel
 
 if TYPE_CHECKING:
     import torch
 
-log = logging.getLogger("tidegate")
 
-
-class Checkpoint:
-    """A sequence classifier and its tokenizer as train wrote them: config, safetensors, tokenizer."""
+class Checkpoint(TextModel):
+    """A sequence classifier."""
 
     def __init__(self, folder: Path) -> None:
-        """Load from a local folder and nowhere else. Raises StageError when the files do not make a model."""
-        import torch
-        from safetensors import SafetensorError
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-        from transformers.utils import logging as transformers_logging
-
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self.model: Any = AutoModelForSequenceClassification.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-            )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise StageError(f"{folder} holds no readable checkpoint ({reason}). Run the train stage again.") from None
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model.eval().to(self.device)
-        self.max_length = min(self.tokenizer.model_max_length, self.model.config.max_position_embeddings)
-
-    @property
-    def labels(self) -> list[str]:
-        """Label names by class index."""
-        names = self.model.config.id2label
-        return [str(names[n]) for n in sorted(names)]
+        """Raises StageError when the files do not make a model."""
+        super().__init__(folder, "AutoModelForSequenceClassification")
 
     def logits(self, texts: Sequence[str], batch_size: int, what: str) -> NDArray[np.float32]:
-        """Logits [rows, classes] in the order of `texts`; batches hold texts of like length, so that little is padding.
+        """[rows, classes] in the order of `texts`. Raises StageError when some are not finite."""
+        return self.outputs(texts, batch_size, what)
 
-        Raises StageError when some are not finite.
-        """
-        import torch
-
-        order = np.argsort([len(text) for text in texts], kind="stable")[::-1]
-        result = np.empty((len(texts), len(self.labels)), dtype=np.float32)
-        with torch.inference_mode(), progress(what, len(texts)) as bar:
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                result[rows] = self._batch([texts[row] for row in rows]).cpu().numpy()
-                bar.update(len(rows))
-        broken = int((~np.isfinite(result)).any(axis=1).sum())
-        if broken:
-            raise StageError(
-                f"The checkpoint's logits are not finite for {broken} of {len(texts)} rows of {what}: "
-                "training diverged. Lower train.learning_rate and run again."
-            )
-        return result
-
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text as the model reads it: with special tokens, cut at `max_length`, not padded."""
-        found: list[list[int]] = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
-        return found
-
-    def _batch(self, texts: list[str]) -> "torch.Tensor":
-        encoded = self.tokenizer(
-            texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"
-        ).to(self.device)
-        logits: torch.Tensor = self.model(**encoded).logits
+    def forward(self, inputs: Any) -> "torch.Tensor":
+        """Logits of a batch."""
+        logits: torch.Tensor = self.model(**inputs).logits
         return logits

@@ -12,7 +12,8 @@ from tasks import calibration
 from tasks.core.errors import StageError
 from tasks.core.files import read_json, read_parquet
 from tasks.core.line import Line
-from tasks.inference import Model, Signature, open_session, read_tokenizer
+from tasks.kinds.common.export import core_model, to_wrap
+from tasks.kinds.common.pooling import pooled
 
 CORE = ("logits", "embedding")
 HEAD = ("probabilities",)
@@ -33,10 +34,7 @@ class Classifier(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Both outputs."""
         answer = self.model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
-        hidden = answer.hidden_states[-1]
-        real = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
-        return answer.logits, nn.functional.normalize(mean, dim=-1)
+        return answer.logits, pooled(answer.hidden_states[-1], attention_mask)
 
 
 class Scaled(nn.Module):
@@ -111,37 +109,15 @@ def calibration_of(variant: str, line: Line, core: Path, signature: Mapping[str,
     if variant == "fp32":
         return known
     rows = read_parquet(line.file("split", "validation.parquet"), ["text", "label"])
-    told = Signature.model_validate(signature)
-    model = Model(
-        told, variant, open_session(core), read_tokenizer(line.file("train", "tokenizer.json"), told.max_length)
-    )
+    model = core_model(variant, line, core, signature)
     logits = model.run(rows["text"].tolist(), ["logits"])["logits"]
-    actual = rows["label"].map(told.labels.index).to_numpy()
+    actual = rows["label"].map(model.signature.labels.index).to_numpy()
     return calibration.fit(logits, actual, known["method"])[0]
 
 
 def wrap(checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The module to export for a checkpoint, and what its signature says of it: labels, max_length and pad_id.
-
-    Attention is exported in its plain form: onnxruntime quantises and runs it faster than the fused operator.
-    """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
-        model: Any = AutoModelForSequenceClassification.from_pretrained(
-            checkpoint, local_files_only=True, use_safetensors=True, dtype=torch.float32, attn_implementation="eager"
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StageError(f"{checkpoint} holds no readable checkpoint ({reason}). Run the train stage again.") from None
-    names = model.config.id2label
-    facts = {
-        "labels": [names[n] for n in sorted(names)],
-        "max_length": min(tokenizer.model_max_length, model.config.max_position_embeddings),
-        "pad_id": tokenizer.pad_token_id or 0,
-    }
+    """The module to export for a checkpoint, and what its signature says of it: labels, max_length and pad_id."""
+    model, facts = to_wrap(checkpoint, "AutoModelForSequenceClassification")
     return Classifier(model).eval(), facts
 
 

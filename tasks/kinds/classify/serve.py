@@ -1,35 +1,30 @@
 """A classifier's answers out of what its ONNX graph returns."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.kinds.common.serve import Answers
+
+if TYPE_CHECKING:
+    from tasks.inference import Signature
+
 OUTPUTS = ("probabilities", "embedding")
 """The outputs of the graph that an answer is made of."""
 
-
-@dataclass(frozen=True)
-class Answers:
-    """What the model says of some texts, in their order."""
-
-    labels: NDArray[np.object_]
-    """[rows], the most probable label."""
-    probabilities: NDArray[np.float32]
-    """[rows, classes], calibrated, in the order of the signature's labels."""
-    embeddings: NDArray[np.float32]
-    """[rows, width], of length 1."""
-
-    @property
-    def confidence(self) -> NDArray[np.float32]:
-        """[rows], the probability of the answered label."""
-        highest: NDArray[np.float32] = self.probabilities.max(axis=1, initial=0.0)
-        return highest
+Outputs = Mapping[str, NDArray[Any]]
 
 
-def answers(outputs: Mapping[str, NDArray[Any]], labels: Sequence[str]) -> Answers:
+def answering(folder: Path, signature: "Signature", variant: str) -> Callable[[Outputs], Answers]:  # noqa: ARG001
+    """What makes answers of the outputs of a variant: the graph says all there is to say."""
+    return partial(answers, labels=signature.labels)
+
+
+def answers(outputs: Outputs, labels: Sequence[str]) -> Answers:
     """The answers for a graph's outputs, [rows, ...] each."""
     probabilities = outputs["probabilities"]
     names = np.array(labels, dtype=object)

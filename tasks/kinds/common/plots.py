@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tasks.calibration import Judgement
-    from tasks.kinds.classify.scores import Floats, Indices
+    from tasks.kinds.common.scores import Floats, Indices
 
 BLUE, GREY = "#1f5fa8", "#8a9099"
 READABLE = 20  # classes up to which each cell carries its count

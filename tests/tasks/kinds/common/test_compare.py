@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tasks import paired
 from tasks.comparison import CompareSettings
-from tasks.kinds.classify import scores
-from tasks.kinds.classify.compare import COLUMNS, answered, bootstrapped, examples, slices
 from tasks.kinds.classify.serve import answers
+from tasks.kinds.common import scores
+from tasks.kinds.common.compare import COLUMNS, answered, bootstrapped, examples, slices
 
 LABELS = ["bad", "good", "mixed"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tasks import slicing
 from tasks.evaluate import EvaluateSettings
-from tasks.kinds.classify import metrics, scores
+from tasks.kinds.common import metrics, scores
 
 
 def table(rows, **columns):

@@ -6,8 +6,8 @@ from tasks import slicing
 from tasks.core.errors import DataError
 from tasks.core.files import write_parquet
 from tasks.core.line import Line
-from tasks.kinds.classify import examine
-from tasks.kinds.classify.answers import answered
+from tasks.kinds.common import examine
+from tasks.kinds.common.answers import answered
 from tasks.quality_gate import QualityGateSettings
 from tasks.text import TextSettings
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks import calibration
-from tasks.kinds.classify import plots
+from tasks.kinds.common import plots
 from tasks.report import png
 
 

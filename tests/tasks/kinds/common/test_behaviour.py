@@ -5,7 +5,7 @@ from scipy.stats import binomtest
 from tasks.behaviour import Suite
 from tasks.cases import Case
 from tasks.core.files import read_parquet
-from tasks.kinds.classify import behaviour
+from tasks.kinds.common import behaviour
 
 LABELS = ["negative", "positive"]
 TESTS = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.behaviour import Direction, Invariance, Minimum, Suite, Test
 from tasks.cases import Case
 from tasks.core.files import write_parquet
-from tasks.kinds.classify.scores import Floats, wilson
+from tasks.kinds.common.scores import Floats, wilson
 
 if TYPE_CHECKING:
     import pandas as pd

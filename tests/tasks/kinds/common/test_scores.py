@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
-from tasks.kinds.classify import scores
+from tasks.kinds.common import scores
 
 
 @st.composite

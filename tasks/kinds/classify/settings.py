@@ -1,0 +1,9 @@
+"""Settings of a line that mean nothing to a classifier."""
+
+from typing import Any
+
+ALLOWED: dict[str, tuple[Any, ...]] = {
+    "release_gate.fp32.similarity_gap_p95_max": (None,),
+    "release_gate.int8.similarity_gap_p95_max": (None,),
+}
+"""By dotted path below the line: the values that this kind can have there."""

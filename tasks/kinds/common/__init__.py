@@ -1,0 +1,1 @@
+"""What task kinds share whose answer to a text is one of some labels."""

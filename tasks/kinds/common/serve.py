@@ -1,0 +1,24 @@
+"""A model's answers: one label per text, with the probabilities of all."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model says of some texts, in their order."""
+
+    labels: NDArray[np.object_]
+    """[rows], the most probable label."""
+    probabilities: NDArray[np.float32]
+    """[rows, classes], calibrated, in the order of the signature's labels."""
+    embeddings: NDArray[np.float32]
+    """[rows, width], of length 1."""
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """[rows], the probability of the answered label."""
+        highest: NDArray[np.float32] = self.probabilities.max(axis=1, initial=0.0)
+        return highest

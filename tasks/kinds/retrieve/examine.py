@@ -1,0 +1,5 @@
+"""What a retrieval model is examined on before it is exported: all that a model with labels for answers is."""
+
+from tasks.kinds.common.examine import EXAMINATIONS, subject
+
+__all__ = ["EXAMINATIONS", "subject"]

@@ -1,0 +1,74 @@
+"""The answers of a base to what the ONNX graph makes of texts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks import calibration, search
+from tasks.core.errors import StageError
+from tasks.kinds.common.serve import Answers
+
+if TYPE_CHECKING:
+    from tasks.answer_base import Changes, Embed
+    from tasks.inference import Signature
+
+OUTPUTS = ("embedding",)
+"""The outputs of the graph that an answer is made of."""
+
+
+@dataclass(frozen=True)
+class Found(Answers):
+    """Labels of the nearest entries, and how near those are."""
+
+    similarities: NDArray[np.float32]
+    """[rows, classes], the cosine of the nearest entry of each label."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A base that is searched, and the temperature that makes probabilities of its similarities."""
+
+    released: search.Base
+    """As the release brought it; `index` has the changes since."""
+    known: list[str]
+    """The labels of the release."""
+    calibrated: Mapping[str, Any]
+    names: list[str]
+    """The labels of the release, and behind them those that came since."""
+    index: search.Exact
+
+    def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Found:
+        """The answers for a graph's outputs, [rows, ...] each."""
+        similarities = self.index.similarities(outputs["embedding"])
+        probabilities = calibration.apply(self.calibrated, search.SCALE * similarities).astype(np.float32)
+        names = np.array(self.names, dtype=object)
+        return Found(names[probabilities.argmax(axis=1)], probabilities, outputs["embedding"], similarities)
+
+    def changed(self, changes: "Changes", embed: "Embed") -> "Answering":
+        """The same on the release's base with these changes. Raises StageError where no answer would be left."""
+        places, added = changes.standing(self.released.ids, self.released.labels)
+        if not places and not added:
+            raise StageError(f"Change {changes.version} of the base leaves no answer. Add one, by `tidegate answers`.")
+        vectors = self.released.vectors[places]
+        if added:
+            vectors = np.concatenate([vectors, embed([entry.text for entry in added])])
+        labels = [*(self.released.labels[place] for place in places), *(entry.label for entry in added)]
+        names = list(dict.fromkeys([*self.known, *labels]))
+        return replace(self, names=names, index=search.Exact(vectors, search.owned(labels, names), len(names)))
+
+
+def answering(folder: Path, signature: "Signature", variant: str) -> Answering:
+    """What makes answers of the outputs of a variant: reads `<variant>.answers.npz` of the folder.
+
+    Raises StageError when it is missing or does not go with the signature.
+    """
+    if variant not in signature.calibration:
+        raise StageError(f"signature.json in {folder} has no calibration of {variant}. Export and release again.")
+    base = search.read(folder / f"{variant}.{search.FILE}")
+    labels = signature.labels
+    index = search.Exact(base.vectors, search.owned(base.labels, labels), len(labels))
+    return Answering(base, labels, signature.calibration[variant], labels, index)

@@ -1,0 +1,10 @@
+"""Settings of a line that mean nothing to a retrieval model."""
+
+from typing import Any
+
+ALLOWED: dict[str, tuple[Any, ...]] = {
+    "train.class_weights": ("none",),
+    "train.label_smoothing": (0.0,),
+    "evaluate.calibration": ("auto", "temperature"),
+}
+"""By dotted path below the line: the values that this kind can have there."""

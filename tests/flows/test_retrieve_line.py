@@ -1,0 +1,206 @@
+"""A whole line of kind retrieve on a tiny encoder: ten stages, a release, and the service that answers with it."""
+
+import importlib
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import copy_code
+from releases import Kept, wait_until
+from toy import ABOUT, questions, retrieve_params
+
+from flows import answers
+from flows.settings import load
+from serving.batcher import BatchSettings
+from serving.deployment import Pointer, ServingFolder
+from serving.hub import Hub
+from serving.metrics import Metrics
+from tasks import search
+from tasks.bundle import load_release, release_id
+from tasks.core.errors import SettingsError, TidegateError
+from tasks.core.files import read_json
+from tasks.core.line import Line
+from tasks.core.stage import execute
+from tasks.inference import Model
+from tasks.sync import sync
+
+LINE = Line("toy", "retrieve")
+STAGES = [
+    "ingest", "validate", "label", "split", "train", "evaluate", "quality_gate", "export", "release_gate", "release",
+]  # fmt: skip
+BUNDLE = LINE.folder / "release/bundle"
+BEHAVIOUR = """
+tests:
+  - {name: plain, kind: minimum, expect: music, templates: ["is the music good"]}
+"""
+
+
+def walked(folder, encoder):
+    """A checkout in which the line has gone through all stages."""
+    copy_code(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        questions(400).to_csv("questions.csv", index=False)
+        Path("params.yaml").write_text(yaml.safe_dump(retrieve_params("questions.csv", encoder)))
+        LINE.folder.mkdir(parents=True)
+        (LINE.folder / "expectations.yaml").write_text("[]\n")
+        (LINE.folder / "behaviour.yaml").write_text(BEHAVIOUR)
+        settings = load()["toy"]
+        sync(LINE, settings.sources, settings.text)
+        for stage in STAGES:
+            execute(getattr(importlib.import_module(f"tasks.{stage}"), stage), "toy")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, tiny_encoder):
+    return walked(tmp_path_factory.mktemp("retrieve") / "checkout", tiny_encoder)
+
+
+def test_texts_that_were_held_out_find_their_answer(project):
+    metrics = read_json(project / LINE.file("evaluate", "metrics.json"))
+    assert metrics["recall_at_1"] == metrics["accuracy"] > 0.9
+    assert metrics["recall_at_1"] <= metrics["mrr_at_10"] <= metrics["recall_at_5"] == 1, "there are three answers"
+    assert metrics["mrr_at_10_low"] <= metrics["mrr_at_10"] <= metrics["mrr_at_10_high"]
+    assert metrics["calibration"]["method"] == "temperature"
+    assert metrics["behaviour"]["plain"]["failed"] == 0
+
+
+def test_both_variants_are_admissible_and_bring_their_base(project):
+    manifest = load_release(project / BUNDLE)
+    assert (manifest.kind, manifest.labels, manifest.admissible) == ("retrieve", sorted(ABOUT), ["fp32", "int8"])
+    train = pq.read_table(project / LINE.file("split", "train.parquet"))
+    for variant in manifest.admissible:
+        assert f"{variant}.answers.npz" in manifest.files
+        base = search.read(project / BUNDLE / f"{variant}.answers.npz")
+        assert base.ids == sorted(train["id"].to_pylist())
+        assert np.linalg.norm(base.vectors, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_release_answers_alone_and_elsewhere(project, tmp_path):
+    bundle = shutil.copytree(project / BUNDLE, tmp_path / "bundle")
+    for variant in ("fp32", "int8"):
+        answers = Model.load(bundle, variant).predict(["is the music good", "was the director bad"])
+        assert answers.labels.tolist() == ["music", "people"]
+        assert answers.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+        assert (answers.similarities.argmax(axis=1) == answers.probabilities.argmax(axis=1)).all()
+
+
+def test_what_answers_needs_no_heavy_library(project):
+    seen = (
+        "import sys; from pathlib import Path; from tasks.inference import Model\n"
+        f"print(*Model.load(Path({str(BUNDLE)!r}), 'int8').predict(['is the music good']).labels)\n"
+        "print(sorted({'torch', 'transformers', 'pandas', 'pyarrow', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", seen], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["music", "[]"]
+
+
+def test_fp32_is_as_near_to_the_answers_as_torch(project):
+    verdict = read_json(project / LINE.file("release_gate", "verdict.json"))
+    checks = {check["name"]: check for check in verdict["checks"]}
+    assert checks["fp32.similarity_gap_p95"]["value"] < 1e-4
+    assert checks["fp32.agreement"]["value"] == 1
+    assert checks["int8.similarity_gap_p95"]["value"] > checks["fp32.similarity_gap_p95"]["value"]
+    assert all(check["outcome"] == "pass" for check in checks.values())
+
+
+@pytest.mark.long
+def test_another_checkout_makes_the_same_release(project, tmp_path, tiny_encoder):
+    other = walked(tmp_path / "elsewhere", tiny_encoder)
+    assert release_id(other / BUNDLE) == release_id(project / BUNDLE)
+
+
+@pytest.fixture
+def served(project, workdir):
+    """A hub that serves the line, in a project that has no more than its params and its serving folder."""
+    shutil.copy(project / "params.yaml", "params.yaml")
+    folder = ServingFolder(".tidegate/serving")
+    folder.put("toy", project / BUNDLE)
+    folder.point(Pointer(line="toy", release=release_id(project / BUNDLE), version="v0.0.1", variant="int8"))
+    hub = Hub(folder, workdir / "cache", BatchSettings(workers=1), Metrics(), Kept(), poll_seconds=0.02)
+    hub.start()
+    yield hub
+    hub.stop(60)
+
+
+def ask(hub, text):
+    deadline = time.monotonic() + 60
+    return hub.line("toy").submit([text], request_id="r", source="tests", deadline=deadline).result(60)
+
+
+def test_the_service_answers(served):
+    reply = ask(served, "is the ending <b>lovely</b>")
+    assert reply.labels == ["ending"]
+    assert reply.classes == sorted(ABOUT)
+    assert reply.probabilities[0].argmax() == reply.classes.index("ending")
+    assert served.line("toy").describe()["answers_version"] == 0
+
+
+PARKING = "where do i leave my car"
+
+
+def test_answers_are_added_changed_and_withdrawn_while_it_serves(served):
+    version = lambda: served.line("toy").describe()["answers_version"]  # noqa: E731
+    Path("new.csv").write_text(f"text,label\n{PARKING},parking\nwhat <i>garage</i> is near,parking\n")
+    told = answers.add("toy", Path("new.csv"), by="Mara")
+    assert "2 texts were added, 1 new answers among them: parking. It is change 1" in told
+    assert wait_until(lambda: version() == 1)
+    reply = ask(served, PARKING)
+    assert reply.labels == ["parking"]
+    assert reply.classes == [*sorted(ABOUT), "parking"]
+    assert "parking  2 texts, 2 of them added since the release" in answers.show("toy")
+    assert "what garage is near" in answers.show("toy", "parking"), "cleaned as every text is"
+
+    Path("new.csv").write_text(f"text,label\n{PARKING},people\n")
+    answers.add("toy", Path("new.csv"), by="Mara")
+    assert wait_until(lambda: version() == 2)
+    assert ask(served, PARKING).labels == ["people"], "the same text takes the place of the earlier one"
+
+    assert "no longer lead anywhere" in answers.withdraw("toy", ["people", "parking"], by="Mara")
+    assert wait_until(lambda: version() == 3)
+    reply = ask(served, "was the director bad")
+    assert reply.labels[0] in {"ending", "music"}
+    assert reply.probabilities[0, reply.classes.index("people")] < 1e-3
+
+    Path(".tidegate/serving/toy/answers.json").write_text("{")
+    assert wait_until(lambda: "answers.json is broken" in str(served.line("toy").refused))
+    assert ask(served, "is the music good").labels == ["music"], "what was taken up goes on serving"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label\n,parking\nfine,\n", "row 1, 2 lacks a text, label or id"),
+        ("text,label\na,b\na,c\n", "stands there twice"),
+        ("text,answer\na,b\n", "has no column 'label'"),
+    ],
+)
+def test_a_file_that_cannot_be_taken_changes_nothing(served, content, message):
+    Path("new.csv").write_text(content)
+    with pytest.raises(TidegateError, match=message):
+        answers.add("toy", Path("new.csv"), by="")
+    assert not Path(".tidegate/serving/toy/answers.json").exists()
+
+
+def test_what_is_not_there_cannot_be_withdrawn_nor_all_there_is(served):
+    with pytest.raises(SettingsError, match="no answer or entry 'musik'; did you mean 'music'"):
+        answers.withdraw("toy", ["musik"], by="")
+    with pytest.raises(SettingsError, match="leave toy without any answer"):
+        answers.withdraw("toy", sorted(ABOUT), by="")
+    with pytest.raises(SettingsError, match="no answer or entry 'x'"):
+        answers.show("toy", "x")
+
+
+def test_a_line_of_another_kind_has_no_base(served):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["lines"]["toy"]["kind"] = "classify"
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SettingsError, match="toy is of kind classify: only a line of kind retrieve"):
+        answers.show("toy")
