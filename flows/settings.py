@@ -15,7 +15,7 @@ from tasks import behaviour
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import Line
-from tasks.core.settings import PARAMS, Settings, explain, line_params, read_params
+from tasks.core.settings import PARAMS, Settings, explain, line_params, parse, read_params
 from tasks.drift.settings import MonitorSettings
 from tasks.evaluate import EvaluateSettings
 from tasks.export import ExportSettings
@@ -86,11 +86,18 @@ class Params(Settings):
     """The top level of params.yaml; what is below is validated where it is used."""
 
     lines: dict[str, Any]
+    default_lines: tuple[str, ...] = Field((), description="what `tidegate run` takes without a name; none: all lines")
     serving: Any = None
     alerts: AlertSettings = AlertSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     up: UpSettings = UpSettings()
     ops: OpsSettings = OpsSettings()
+
+    @model_validator(mode="after")
+    def _names_lines(self) -> "Params":
+        if unknown := [name for name in self.default_lines if name not in self.lines]:
+            raise ValueError(f"default_lines names {', '.join(unknown)}; lines are {', '.join(self.lines)}")
+        return self
 
 
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
@@ -111,6 +118,12 @@ def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
     if problems:
         raise SettingsError("params.yaml has errors:\n" + "\n".join(f"- {problem}" for problem in problems))
     return {name: settings[name] for name in lines or settings}
+
+
+def default_lines() -> list[str]:
+    """The lines that `tidegate run` takes where none is named. Raises SettingsError for a wrong top level."""
+    params = parse(Params, read_params(), str(PARAMS))
+    return list(params.default_lines or params.lines)
 
 
 def _top_level(params: dict[str, Any]) -> list[str]:
