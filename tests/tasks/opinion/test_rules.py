@@ -57,7 +57,7 @@ def test_more_negatives_than_usual():
     made = said([*quiet(), (2, 10, 0.1, "calm"), (1, 10, 0.1, "calm"), (0, 20, 0.7, "bad")])
     negative = dict(zip(made.ids, made.negative, strict=True))
     assert all(negative[name] for name in one.headlines)
-    assert len(one.headlines) == 5
+    assert 3 <= len(one.headlines) <= 5
 
 
 def test_a_usual_day_a_worse_share_of_few_and_a_better_day_raise_nothing():
