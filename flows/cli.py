@@ -574,6 +574,21 @@ def add_line(
     typer.echo(f"{name} was added: {', '.join(map(str, written))}. `tidegate run {name}` takes it to a release.")
 
 
+@app.command()
+def opinion(
+    product: Annotated[str, typer.Argument(help="a product of params.yaml", show_default=False)],
+) -> None:
+    """Take new headlines of a product's feeds, score them, draw its opinion index, and alert where its rules say so.
+
+    Exit 0: nothing new is wrong; 3: an alert was raised; 1: a feed could not be read.
+    """
+    from flows.opinion.look import look
+
+    done = look(product)
+    typer.echo(done)
+    raise typer.Exit(done.exit_code)
+
+
 def main() -> None:
     """Run the command; a user's mistake is a message and an exit code, never a traceback."""
     silence()

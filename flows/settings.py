@@ -1,6 +1,6 @@
 """All of params.yaml: every block of every line, validated at once."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,6 +21,7 @@ from tasks.evaluate import EvaluateSettings
 from tasks.export import ExportSettings
 from tasks.ingest import IngestSettings
 from tasks.label import LabelSettings
+from tasks.opinion.settings import OpinionSettings
 from tasks.quality_gate import QualityGateSettings
 from tasks.release import ReleaseSettings
 from tasks.release_gate import ReleaseGateSettings
@@ -92,9 +93,18 @@ class Params(Settings):
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     up: UpSettings = UpSettings()
     ops: OpsSettings = OpsSettings()
+    products: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], OpinionSettings] = Field(
+        {}, description="what bundles lines: by name, other than a line's"
+    )
 
     @model_validator(mode="after")
     def _names_lines(self) -> "Params":
+        for name, product in self.products.items():
+            used = [product.sentiment, *([product.topic] if product.topic else [])]
+            if name in self.lines:
+                raise ValueError(f"products.{name} has the name of a line: both would keep data in data/{name}")
+            if unknown := [line for line in used if line not in self.lines]:
+                raise ValueError(f"products.{name} names {', '.join(unknown)}; lines are {', '.join(self.lines)}")
         if unknown := [name for name in self.default_lines if name not in self.lines]:
             raise ValueError(f"default_lines names {', '.join(unknown)}; lines are {', '.join(self.lines)}")
         return self
@@ -124,6 +134,20 @@ def default_lines() -> list[str]:
     """The lines that `tidegate run` takes where none is named. Raises SettingsError for a wrong top level."""
     params = parse(Params, read_params(), str(PARAMS))
     return list(params.default_lines or params.lines)
+
+
+def products() -> dict[str, OpinionSettings]:
+    """The products of params.yaml by name. Raises SettingsError for a wrong top level."""
+    return parse(Params, read_params(), str(PARAMS)).products
+
+
+def product(name: str) -> OpinionSettings:
+    """The settings of one product. Raises SettingsError where there is none of that name."""
+    known = products()
+    if name not in known:
+        names = ", ".join(known) or "none; docs/finance.md says how to write one"
+        raise SettingsError(f"There is no product {name!r} in {PARAMS}. Products: {names}.")
+    return known[name]
 
 
 def _top_level(params: dict[str, Any]) -> list[str]:

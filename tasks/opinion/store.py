@@ -70,13 +70,17 @@ class Store:
         known = self.connection.scalars(sa.select(taken.c.batch).where(taken.c.product == self.product))
         return sorted(set(names) - set(known))
 
-    def add(self, batch: str, rows: Sequence[Row], named: Mapping[str, Sequence[str]], copies_hours: float) -> int:
-        """Keep the headlines of a batch (without `product` and `copy`) with whom each names; returns how many are new.
+    def done(self, batch: str) -> None:
+        """Note that a batch was taken."""
+        self._insert(taken, [{"product": self.product, "batch": batch}])
+
+    def add(self, rows: Sequence[Row], named: Mapping[str, Sequence[str]], copies_hours: float) -> int:
+        """Keep headlines (rows without `product` and `copy`) with whom each names; returns how many are new.
 
         A text that stands in the database within `copies_hours` before or after is a copy.
         """
         wanted = [row["id"] for row in rows]
-        known = set(self._in(sa.select(headlines.c.id), headlines.c.id, wanted))
+        known = self.of_headlines(wanted)
         fresh = sorted({row["id"]: row for row in rows if row["id"] not in known}.values(), key=lambda r: r["time"])
         near = round(copies_hours * 3_600_000_000)
         times: dict[str, list[int]] = {}
@@ -93,7 +97,6 @@ class Store:
         said = [{"product": self.product, "entity": entity, "headline": row["id"], "time": row["time"]}
                 for row in fresh for entity in named[row["id"]]]  # fmt: skip
         self._insert(mentions, said)
-        self._insert(taken, [{"product": self.product, "batch": batch}])
         return len(fresh)
 
     def said(self, entity: str, since: int, negative: str, topic: str | None = None) -> Said:
@@ -108,6 +111,10 @@ class Store:
             np.array(ids, dtype=object), np.array(times, np.int64), np.array(scores, np.float64),
             np.array([label == negative for label in labels], np.bool_), np.array(texts, dtype=object),
         )  # fmt: skip
+
+    def of_headlines(self, ids: Sequence[str]) -> set[str]:
+        """Those of these headlines that are kept already."""
+        return set(self._in(sa.select(headlines.c.id), headlines.c.id, ids))
 
     def topics(self, entity: str) -> list[str]:
         """The topics of what was said of an entity."""

@@ -29,24 +29,26 @@ def store(workdir):
 
 def test_a_headline_is_kept_once(store):
     rows = [row(1), row(2, time=5), row(2, time=5)]
-    assert store.add("b1", rows, {"wire-1": ["Nokia"], "wire-2": ["Nokia", "Apple"]}, 48) == 2
-    assert store.add("b2", [row(2, time=5), row(3)], {"wire-2": ["Nokia"], "wire-3": []}, 48) == 1
+    assert store.add(rows, {"wire-1": ["Nokia"], "wire-2": ["Nokia", "Apple"]}, 48) == 2
+    assert store.add([row(2, time=5), row(3)], {"wire-2": ["Nokia"], "wire-3": []}, 48) == 1
     assert store.said("Nokia", 0, "negative").ids.tolist() == ["wire-1", "wire-2"]
     assert store.said("Apple", 0, "negative").ids.tolist() == ["wire-2"]
+    store.done("b1")
+    store.done("b2")
     assert store.new_batches(["b0", "b1", "b2"]) == ["b0"]
     assert len(store.said("nobody", 0, "negative").ids) == 0
 
 
 def test_a_text_that_is_sent_on_is_one_headline(store):
     everybody = {f"wire-{n}": ["Nokia"] for n in range(5)}
-    store.add("b1", [row(0, 0, "k"), row(1, 47 * HOUR, "k"), row(2, 100 * HOUR, "k")], everybody, 48)
-    store.add("b2", [row(3, 101 * HOUR, "k"), row(4, 3, "other")], everybody, 48)
+    store.add([row(0, 0, "k"), row(1, 47 * HOUR, "k"), row(2, 100 * HOUR, "k")], everybody, 48)
+    store.add([row(3, 101 * HOUR, "k"), row(4, 3, "other")], everybody, 48)
     assert store.said("Nokia", 0, "negative").ids.tolist() == ["wire-0", "wire-4", "wire-2"]
     assert len(store.of_day("Nokia", 0, 200 * HOUR, None, 10)) == 5
 
 
 def test_topics_times_and_another_product(store):
-    store.add("b1", [row(1, 1, topic="acq"), row(2, 9, topic="earn")], {"wire-1": ["Nokia"], "wire-2": ["Nokia"]}, 48)
+    store.add([row(1, 1, topic="acq"), row(2, 9, topic="earn")], {"wire-1": ["Nokia"], "wire-2": ["Nokia"]}, 48)
     assert store.topics("Nokia") == ["acq", "earn"]
     assert store.said("Nokia", 0, "negative", "earn").ids.tolist() == ["wire-2"]
     assert store.said("Nokia", 5, "negative").ids.tolist() == ["wire-2"]
@@ -86,8 +88,8 @@ def test_any_order_of_batches_keeps_each_once(batches):
     headlines.metadata.create_all(engine)
     with engine.begin() as connection:
         store = Store(connection, "p")
-        new = [store.add(str(at), [row(n, n) for n in ns], {f"wire-{n}": ["E"] for n in ns}, 48)
-               for at, ns in enumerate(batches)]  # fmt: skip
+        new = [store.add([row(n, n) for n in ns], {f"wire-{n}": ["E"] for n in ns}, 48)
+               for ns in batches]  # fmt: skip
         kept = set().union(*map(set, batches)) if batches else set()
         assert sum(new) == len(kept) == connection.scalar(sa.select(sa.func.count()).select_from(mentions))
         assert len(store.said("E", 0, "negative").ids) == len(kept)
