@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Red
 from starlette.exceptions import HTTPException
 
 from flows.evidence import page
-from flows.ops import charts, forms, render
+from flows.ops import charts, forms, opinion, render
 from flows.ops.answers import (
     RECORD,
     RELEASE,
@@ -50,7 +50,7 @@ def create_app(desk: Desk) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.desk = desk
     app.add_middleware(Wall, keys=desk.keys)
-    for router in (doors, pages, forms.doors, forms.deeds):
+    for router in (doors, pages, opinion.pages, forms.doors, forms.deeds):
         app.include_router(router)
     app.add_exception_handler(SignIn, to_login)
     app.add_exception_handler(HTTPException, _problem)

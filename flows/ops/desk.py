@@ -10,10 +10,11 @@ from flows.ops.jobs import Jobs
 from flows.ops.sessions import Sessions
 from flows.ops.view import Shared, Watch
 from flows.ops_settings import OpsSettings
-from flows.settings import load
+from flows.settings import load, products
 from serving.security import Keys
 from tasks.core.errors import TidegateError
 from tasks.core.settings import PARAMS
+from tasks.opinion.settings import OpinionSettings
 
 log = logging.getLogger("tidegate")
 
@@ -41,6 +42,7 @@ class Desk:
         self._watches: dict[str, Watch] = {}
         self._seen = 0
         self._lines: dict[str, Named] = {}
+        self._products: dict[str, OpinionSettings] = {}
         self._lines = self._load()
 
     def lines(self) -> dict[str, Named]:
@@ -51,6 +53,11 @@ class Desk:
             except TidegateError as error:
                 log.error("params.yaml changed and cannot be read; the lines of before are shown. %s", error)
         return self._lines
+
+    def products(self) -> dict[str, OpinionSettings]:
+        """The products of params.yaml, by name; as `lines` has it."""
+        self.lines()
+        return self._products
 
     def watch(self, line: str) -> Watch:
         """What is watched of a line."""
@@ -69,6 +76,7 @@ class Desk:
 
     def _load(self) -> dict[str, Named]:
         self._seen = _changed(PARAMS)
+        self._products = products()
         return {name: Named(name, settings.release.title or name) for name, settings in load().items()}
 
     def _changed(self, line: str) -> None:
