@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from tasks.core.settings import Settings
+from tasks.opinion.entities import shared
 from tasks.sources import Source
 from tasks.text import TextSettings
 
@@ -122,8 +123,6 @@ class OpinionSettings(Settings):
 
     @model_validator(mode="after")
     def _tells_entities_apart(self) -> "OpinionSettings":
-        from tasks.opinion.entities import shared
-
         if twice := shared(self.entities):
             said = "; ".join(f"{name!r} ({' and '.join(owners)})" for name, owners in twice.items())
             raise ValueError(f"a name or ticker belongs to one entity, and these to more: {said}")

@@ -18,7 +18,7 @@ from tasks.opinion.tables import causes, headlines, indices, looks, mentions, me
 from tasks.sources.database import address, parsed
 
 URL = "TIDEGATE_OPINION_URL"
-DEFAULT = "sqlite:///.tidegate/opinion.db"
+DEFAULT = "sqlite:///.tidegate/opinion/opinion.db"
 BUSY = 30  # seconds that SQLite waits for another writer
 Row = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ class Cause:
 
 @contextlib.contextmanager
 def opened() -> Iterator[sa.Engine]:
-    """The database that TIDEGATE_OPINION_URL names, else .tidegate/opinion.db, with its tables.
+    """The database that TIDEGATE_OPINION_URL names, else .tidegate/opinion/opinion.db, with its tables.
 
     Raises TidegateError where it cannot be used; what a transaction had not ended with is undone.
     """
