@@ -2,8 +2,8 @@
 
     python .ci/reduced.py finance_topic
 
-All stages run, from the source to a release. What is changed in params.yaml stands below: most rows become a reserve that
-no stage reads, and the gate asks for what so few of them teach.
+All stages run, from the source to a release. What is changed in params.yaml stands below: most rows become a reserve
+that no stage reads, and the gate asks for what so few of them teach.
 """
 
 import os
