@@ -10,11 +10,20 @@ from tasks.opinion.said import DAY
 from tasks.opinion.store import Cause
 
 EPOCH = date(1970, 1, 1)
+HEIGHTS = {"opinion": 300, "volume": 150}  # pixels
 
 
 def all_of(index: Sequence[Mapping[str, Any]], causes: Sequence[Cause], words: Words) -> dict[str, Chart]:
     """The index with its interval and what was found, and how much was said, by days."""
-    return {"opinion": _index(index, causes, words), "volume": _volume(index, words)}
+    made = {"opinion": _index(index, causes, words), "volume": _volume(index, words)}
+    for name, chart in made.items():
+        chart["layout"] |= {"height": HEIGHTS[name], "xaxis": {"range": _span(index)}}
+    return made
+
+
+def _span(index: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same days under both charts, with a little room at both ends."""
+    return [_iso(index[0]["day"] - 1), _iso(index[-1]["day"] + 1)] if index else []
 
 
 def _index(index: Sequence[Mapping[str, Any]], causes: Sequence[Cause], words: Words) -> Chart:

@@ -62,6 +62,7 @@ def test_down_to_the_texts_of_a_day_and_topic(product, opened):
     client = opened().client
     everything = client.get(f"/products/finance?entity=Acme&day={NOW.date().isoformat()}").text
     assert all(f"said {n}" in everything for n in (0, 1, 2))
+    assert "sent on" not in everything
     some = client.get(f"/products/finance?entity=Acme&topic=acq&day={NOW.date().isoformat()}").text
     assert "said 0" in some
     assert "said 1" not in some
