@@ -60,6 +60,7 @@ def sentiment(params: dict[str, Any]) -> Corpus:
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     with tempfile.TemporaryDirectory() as data:
         (Path(data) / expectations.name).write_bytes(expectations.read_bytes())
+        (Path(data) / "labelling").mkdir()
         project = Project(KEPT / f"sentiment-sides-{key}", "sentiment", params, Path(data))
     if not (project.data / "ingest").exists():
         _sync(project.folder)

@@ -53,6 +53,7 @@ def forget(line_name: str, request_ids: Sequence[str], row_ids: Sequence[str], t
         _from_observations(line, report)
     if row_ids or texts:
         subject = _from_inbox(line, subject, settings, report)
+        _from_queue(line, subject, report)
         _from_copies(line, subject, report)
     return report
 
@@ -134,6 +135,15 @@ def _from_inbox(line: Line, subject: Subject, settings: LineSettings, report: Re
         report.left.append(f"earlier versions of the inbox, which the git history of {line.inbox}.dvc names")
     report.left.append("the sources themselves, and downloads of them in .tidegate/downloads")
     return replace(subject, ids=subject.ids | taken.ids, texts=subject.texts | taken.texts)
+
+
+def _from_queue(line: Line, subject: Subject, report: Report) -> None:
+    """Texts that people label, and what they said of them."""
+    from tasks.annotation.journal import Journal
+
+    if queued := Journal.of(line).forget(subject.texts, subject.ids):
+        report.done.append(f"queue of the annotators: {queued} text(s) taken out, with what was said of them")
+        report.left.append("tasks that were exported to Label Studio: delete them there")
 
 
 def _from_copies(line: Line, subject: Subject, report: Report) -> None:

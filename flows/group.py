@@ -119,5 +119,6 @@ SHOWN = {
     running.SERVER: "Prefect: runs and schedules",
     "service": "answers, with its interface at /docs",
     "ops": "whether the models still work",
+    "annotate": "where a team labels texts",
 }
 """What people open, and why."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from flows.alert_settings import AlertSettings
+from flows.annotate_settings import AnnotatePageSettings
 from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
@@ -12,6 +13,7 @@ from flows.ops_settings import OpsSettings
 from flows.up_settings import UpSettings
 from serving.settings import load_serving
 from tasks import behaviour
+from tasks.annotation.settings import AnnotateSettings
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import Line
@@ -69,6 +71,7 @@ class LineSettings(Sources):
     export: ExportSettings
     release_gate: ReleaseGateSettings
     release: ReleaseSettings
+    annotate: AnnotateSettings = AnnotateSettings()
     compare: CompareSettings = CompareSettings()
     promote: PromoteSettings = PromoteSettings()
     monitor: MonitorSettings = MonitorSettings()
@@ -80,6 +83,8 @@ class LineSettings(Sources):
         names = [source.name for source in self.sources]
         if unknown := [name for name in self.quality_gate.sources or () if name not in names]:
             raise ValueError(f"quality_gate.sources names {', '.join(unknown)}; sources are {', '.join(names)}")
+        if unknown := [name for name in self.split.train_only_sources if name not in names]:
+            raise ValueError(f"split.train_only_sources names {', '.join(unknown)}; sources are {', '.join(names)}")
         return self
 
 
@@ -93,6 +98,7 @@ class Params(Settings):
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     up: UpSettings = UpSettings()
     ops: OpsSettings = OpsSettings()
+    annotate: AnnotatePageSettings = AnnotatePageSettings()
     products: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], OpinionSettings] = Field(
         {}, description="what bundles lines: by name, other than a line's"
     )

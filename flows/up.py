@@ -18,22 +18,26 @@ from flows.server import free_port, settle
 from flows.settings import load
 from flows.up_settings import UpSettings, load_up
 from serving.settings import load_serving
+from tasks.annotation.journal import FOLDER as ANNOTATION
 from tasks.core.errors import BusyError, SettingsError, TidegateError
+from tasks.team import load_team
 
 log = logging.getLogger("tidegate")
 
 LOCK = "up"
+ANNOTATE = "annotate"
 POLL = 0.2  # seconds between looks at whether it is up, or down
 DOWN_SECONDS = 90.0  # for everything to end itself, runs and requests in flight included
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-PROGRAMS = (running.SERVER, "worker", "service", "ops", "watch")
+PROGRAMS = (running.SERVER, "worker", "service", "ops", ANNOTATE, "watch")
 
 
 def up(only: Sequence[str] = ()) -> int:
     """Start everything and keep it running until SIGTERM (exit code 0) or Ctrl-C (130).
 
-    `only` names some of PROGRAMS. Where PREFECT_API_URL names a server, none is started. Raises SettingsError where
-    params.yaml, prefect.yaml or what a program finds is wrong, BusyError where it runs already.
+    `only` names some of PROGRAMS; without it the labelling page is left out where there is nothing to label. Where
+    PREFECT_API_URL names a server, none is started. Raises SettingsError where params.yaml, prefect.yaml or what a
+    program finds is wrong, BusyError where it runs already.
     """
     deployments.check(load())
     settings = load_up()
@@ -88,7 +92,14 @@ def _chosen(only: Sequence[str]) -> tuple[str, ...]:
     if unknown:
         raise SettingsError(f"--only was given as {', '.join(unknown)}; there are {', '.join(PROGRAMS)}.")
     remote = running.SERVER if os.environ.get("PREFECT_API_URL") else ""
-    return tuple(name for name in PROGRAMS if name in (only or PROGRAMS) and name != remote)
+    idle = ANNOTATE if not only and not _labels() else ""
+    return tuple(name for name in PROGRAMS if name in (only or PROGRAMS) and name not in (remote, idle))
+
+
+def _labels() -> bool:
+    """Whether anybody could label: a line has a queue, or team.yaml names people for it."""
+    team = load_team()
+    return any(ANNOTATION.glob("*/items.jsonl")) or bool(team and team.having("annotator", "adjudicator"))
 
 
 def _runs_already() -> str:
@@ -119,6 +130,7 @@ def _programs(chosen: Sequence[str], settings: UpSettings) -> list[Program]:
             2 * load_serving().stop_seconds + 15,
         ),
         Program("ops", (*python, "flows.ops"), None, "/health"),
+        Program(ANNOTATE, (*python, "flows.annotate"), None, "/health"),
         Program("watch", (*python, "flows.watch", "--minutes", str(settings.watch_minutes))),
     ]  # fmt: skip
     return [program for program in every if program.name in chosen]

@@ -35,26 +35,40 @@ def export(name: str, target: Path | None, rows: int) -> str:
     another ending than csv or jsonl, TidegateError where there is no champion, or no row to choose from.
     """
     target = target or FOLDER / f"{name}.csv"
-    if target.suffix not in (".csv", ".jsonl"):
-        raise SettingsError(f"The file was given as {target.name}; it can end with .csv or .jsonl.")
+    check_ending(target)
     line = Line(name, load([name])[name].kind)
-    found = _chosen(line, rows)
+    found = chosen(line, rows)
     if found.empty:
         raise TidegateError(
             f"The prediction log has no row of {name} that its champion answered, with a text and without a label. "
             f"`tidegate log {name}` shows what it holds; with serving.log.text: hmac or off it keeps no texts."
         )
-    with atomic(target) as temporary:
-        if target.suffix == ".csv":
-            safe = found.assign(text=[f"'{text}" if text.startswith(FORMULA) else text for text in found["text"]])
-            safe.to_csv(temporary, index=False)
-        else:
-            found.to_json(temporary, orient="records", lines=True, force_ascii=False)
+    write_rows(found, target)
     counts = ", ".join(f"{number} {why}" for why, number in found["why"].value_counts(sort=False).items())
     return f"{len(found)} rows of {name} are in {target} ({counts}). Fill true_label, from the top."
 
 
-def _chosen(line: Line, rows: int) -> "pd.DataFrame":
+def write_rows(rows: "pd.DataFrame", target: Path) -> None:
+    """Write rows with a column `text` as csv, in which no text is a formula to a spreadsheet, or as jsonl.
+
+    Raises SettingsError for another ending.
+    """
+    check_ending(target)
+    with atomic(target) as temporary:
+        if target.suffix == ".csv":
+            safe = rows.assign(text=[f"'{text}" if text.startswith(FORMULA) else text for text in rows["text"]])
+            safe.to_csv(temporary, index=False)
+        else:
+            rows.to_json(temporary, orient="records", lines=True, force_ascii=False)
+
+
+def check_ending(target: Path) -> None:
+    """Raise SettingsError unless a file's name ends with .csv or .jsonl."""
+    if target.suffix not in (".csv", ".jsonl"):
+        raise SettingsError(f"The file was given as {target.name}; it can end with .csv or .jsonl.")
+
+
+def chosen(line: Line, rows: int) -> "pd.DataFrame":
     """The rows as a table: request_id, position, text, label, confidence, why, true_label."""
     pool, margin, projection = _pool(line)
     chosen = most_telling(pool["text"].tolist(), margin, projection, _reference(line, projection.shape[1]), rows)

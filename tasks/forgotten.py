@@ -16,7 +16,7 @@ from tasks import inbox
 from tasks.core.errors import SourceError
 from tasks.core.files import sha256, write_text
 from tasks.core.line import Line
-from tasks.rows import BATCH
+from tasks.rows import BATCH, completed
 from tasks.text import salt_digest, split_key
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _replace(batch: Path, kept: "pa.Table", line: Line) -> None:
         temporary = line.folder / ".sync" / "kept.parquet"
         temporary.parent.mkdir(parents=True, exist_ok=True)
         with pq.ParquetWriter(temporary, BATCH, compression="zstd") as writer:
-            writer.write_table(kept.replace_schema_metadata(None))
+            writer.write_table(completed(kept, BATCH))
             writer.add_key_value_metadata({inbox.PROVENANCE: json.dumps(told, sort_keys=True)})
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())

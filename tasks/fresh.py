@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks import inbox
 from tasks.forgotten import Listed
@@ -61,8 +61,12 @@ def content_hashes(table: "pa.Table", names: Sequence[Column] = ROWS) -> list[st
     import pyarrow as pa
 
     times = table["created_at"].cast(pa.int64())
-    columns = [(times if name == "created_at" else table[name]).to_pylist() for name in names]
-    return [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in zip(*columns, strict=True)]
+    columns = [(times if name == "created_at" else table[name]).to_pylist() for name in names if name != "votes"]
+    rows: list[tuple[Any, ...]] = list(zip(*columns, strict=True))
+    if "votes" in names:  # only where there are some: rows without keep the key that they had before votes were known
+        told = zip(rows, table["votes"].to_pylist(), strict=True)
+        rows = [row if votes is None else (*row, votes) for row, votes in told]
+    return [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in rows]
 
 
 def batch(table: "pa.Table", found: Found, source: str, treated: Treated) -> "pa.Table":

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,13 @@ def row_keys(path: Path) -> list[str]:
     return keys
 
 
+def row_ids(path: Path) -> list[tuple[str | None, str]]:
+    """The id, null where the source gives none, and the row key of each row of a batch, in order."""
+    with opened(path) as file:
+        columns = file.read(columns=["id", "row_key"])
+    return list(zip(columns["id"].to_pylist(), columns["row_key"].to_pylist(), strict=True))
+
+
 class Counter:
     """How often each key occurs among those added: a sorted array of 8 bytes a key instead of a dictionary."""
 
@@ -105,7 +113,7 @@ def content_keys(row_keys: list[str]) -> "np.ndarray":
     return np.frombuffer(bytes.fromhex("".join([key[:16] for key in row_keys])), dtype=">u8").astype(np.uint64)
 
 
-def hashed(values: list[str | None]) -> "np.ndarray":
+def hashed(values: Sequence[str | None]) -> "np.ndarray":
     """64 bits of blake2b of each value, as numbers."""
     import numpy as np
 

@@ -16,7 +16,8 @@ from tasks.core.progress import progress
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
 from tasks.policy_report import Treated, total
-from tasks.rows import RAW
+from tasks.rows import BATCH, RAW, completed
+from tasks.standing import Standing
 from tasks.text import TextSettings, fingerprint, salt_digest
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ def ingest(line: Line, settings: IngestSettings, text: TextSettings, out: Path) 
     An id is `<source>-<id given by the source>`, or `<source>-<row_key>` where it gives none. The text policy is
     applied again, so that stricter settings reach old batches; split_key is the batch's. Rows with personal data that
     is set to `drop` are left out; provenance.json counts them, and the rows that each step of the policy changed, in
-    sync and here. Memory does not grow with the text. Raises DataError when the inbox is empty, holds what is no batch,
-    or was keyed with another `split_salt`.
+    sync and here. Where people changed their minds the newest row of an id stands, and a label that was corrected takes
+    the place of what its source brought (tasks.standing). Memory does not grow with the text. Raises DataError when the
+    inbox is empty, holds what is no batch, or was keyed with another `split_salt`.
     """
     import pyarrow.parquet as pq
 
@@ -46,16 +48,18 @@ def ingest(line: Line, settings: IngestSettings, text: TextSettings, out: Path) 
     _refuse(line, batches, text)
     batches.sort(key=lambda batch: (batch[1]["source"], batch[0].name))
     tally, treated, rows = _Tally(), Treated(text), sum(told["rows"] for _, told in batches)
+    standing = Standing(batches)
     with progress("ingest", rows) as bar, pq.ParquetWriter(out / "rows.parquet", RAW, compression="zstd") as writer:
         for path, told in batches:
-            for table in _rows(path, None if told["text"] == fingerprint(text) else treated, settings.chunk_rows):
+            policy = None if told["text"] == fingerprint(text) else treated
+            for table in map(standing.correct, _rows(path, standing, policy, settings.chunk_rows)):
                 tally.add(table)
                 writer.write_table(table)
                 bar.update(table.num_rows)
-    policy = total([treated.told(), *(told for _, told in batches)])
-    write_json(out / "provenance.json", {"schema_version": 1, "batches": _told(batches), **tally.summary(), **policy})
+    counts = {**total([treated.told(), *(told for _, told in batches)]), **standing.told()}
+    write_json(out / "provenance.json", {"schema_version": 1, "batches": _told(batches), **tally.summary(), **counts})
     log.info("ingest: %d rows from %d batches", tally.summary()["rows"], len(batches))
-    if dropped := policy["dropped"]:
+    if dropped := counts["dropped"]:
         said = ", ".join(f"{kind} {count}" for kind, count in dropped.items())
         log.info("left out for their personal data, here or in sync: %s", said)
 
@@ -74,14 +78,16 @@ def _refuse(line: Line, batches: list[tuple[Path, dict[str, Any]]], text: TextSe
             )
 
 
-def _rows(path: Path, treated: Treated | None, chunk: int) -> Iterator["pa.Table"]:
-    """A batch in chunks as RAW tables; `treated` has the policy to apply, None where the batch went through it."""
+def _rows(path: Path, standing: Standing, treated: Treated | None, chunk: int) -> Iterator["pa.Table"]:
+    """What stands of a batch in chunks as RAW tables; `treated` has the policy to apply, None where it was applied."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    start = 0
     with inbox.opened(path) as file:
         for batch in file.iter_batches(batch_size=chunk):
-            table = pa.table(batch)
+            table = standing.rows(path, start, completed(pa.table(batch), BATCH))
+            start += batch.num_rows
             own = pc.fill_null(table["id"], table["row_key"])
             content = {name: table[name] for name in RAW.names}
             content["id"] = pc.binary_join_element_wise(table["source"], own, "-")

@@ -1,4 +1,4 @@
-"""The label of each row: from single human ratings, or from a label column."""
+"""The label of each row: from single human ratings, from several people's votes, or from a label column."""
 
 import logging
 from pathlib import Path
@@ -12,6 +12,8 @@ from tasks.core.files import write_json, write_parquet
 from tasks.core.line import Line
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
+from tasks.crowd.settings import VoteSettings
+from tasks.weak.settings import FunctionSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +29,10 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class LabelSettings(Settings, block="label"):
     """How a row gets its label."""
 
-    by: Literal["ratings", "column"] = Field(
-        "ratings", description="single ratings (where a row has none, its label column), or the label column"
+    by: Literal["ratings", "column", "votes"] = Field(
+        "ratings",
+        description="single ratings (where a row has none, its label column), or the label column, or people's votes; "
+        "rows with votes are decided by them whatever this says",
     )
     labels: list[str] = Field(
         ["negative", "positive"],
@@ -40,9 +44,15 @@ class LabelSettings(Settings, block="label"):
         0, description="a mean exactly here decides nothing; below it the first label, above the second"
     )
     ambiguous_below: float = Field(0.5, ge=0, description="rows whose mean is nearer to neutral are flagged ambiguous")
-    rename: dict[str, str] = Field({}, description="by column: what the source writes -> the label that is meant")
-    bootstrap_samples: int = Field(1000, ge=100, description="resamplings behind the interval of Krippendorff's alpha")
+    rename: dict[str, str] = Field(
+        {}, description="by column or votes: what the source writes -> the label that is meant"
+    )
+    votes: VoteSettings = Field(VoteSettings(), description="how votes become a label")
+    bootstrap_samples: int = Field(1000, ge=100, description="resamplings behind the intervals of agreement")
     seed: int = Field(0, ge=0, description="seed of the bootstrap")
+    functions: FunctionSettings | None = Field(
+        None, description="lets the functions of data/<line>/labelling/ label what people left without a label"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "LabelSettings":
@@ -54,9 +64,11 @@ class LabelSettings(Settings, block="label"):
         if not self.scale[0] < self.neutral < self.scale[1]:
             problems.append("neutral must lie inside scale, and scale is [lowest, highest]")
         if self.by == "ratings" and self.rename:
-            problems.append("rename belongs to by: column")
+            problems.append("rename belongs to by: column and by: votes")
         if unknown := sorted(set(self.rename.values()) - set(self.labels)):
             problems.append(f"rename leads to {', '.join(unknown)}, which labels does not hold")
+        if self.functions and self.functions.shares and set(self.functions.shares) != set(self.labels):
+            problems.append("functions.shares needs a share for each label and no other")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -65,27 +77,65 @@ class LabelSettings(Settings, block="label"):
 def label(line: Line, settings: LabelSettings, out: Path) -> None:
     """Decide each row's label.
 
-    Reads validate/rows.parquet and validate/verdict.json; writes labeled.parquet (tasks.rows.LABELED, by id),
-    labels.json (the labels in the order of the model's outputs) and report.json. Rows that nothing decides (no ratings,
-    a mean of exactly neutral, no label) are left out and counted. Raises RejectedError when validate rejected the
-    batch, DataError for ratings off the scale, labels outside the set, and labels without a row.
+    Reads validate/rows.parquet, validate/verdict.json and, where `functions` is set, data/<line>/labelling/*.py; writes
+    labeled.parquet (tasks.rows.LABELED, by id), labels.json (the labels in the order of the model's outputs) and
+    report.json. Rows that nothing decides (no ratings, a mean of exactly neutral, no label, too few votes) are left out
+    and counted. Rows with votes are decided by these, or by an adjudicator where they have a label as well; the others
+    as `by` says, and by their ratings or their label where that is votes; what people left without a label, by
+    functions. Raises RejectedError when validate rejected the batch, DataError for ratings off the scale, labels
+    outside the set, labels without a row, and labelling functions that fail.
     """
     import pyarrow.parquet as pq
 
     from tasks.rows import LABELED
+    from tasks.weak.apply import fill
 
     verdict.require(line.file("validate", "verdict.json"))
     table = pq.read_table(line.file("validate", "rows.parquet")).sort_by("id")
-    if settings.by == "ratings":
-        frame, report = _by_ratings(table, settings)
-    else:
-        frame, report = _by_column(table, settings)
+    frame, report = _decided(table, settings)
+    if (told := fill(line, frame, settings.labels, settings.functions)) is not None:
+        report["functions"] = told
     kept = frame[frame["label"].notna()]
     _all_present(kept["label"], settings)
     write_parquet(out / "labeled.parquet", kept[LABELED.names], LABELED)
     write_json(out / "labels.json", settings.labels)
     write_json(out / "report.json", {"by": settings.by, "rows": table.num_rows} | _counts(kept, settings) | report)
     log.info("%d of %d rows labeled, %d left out", len(kept), table.num_rows, table.num_rows - len(kept))
+
+
+def _decided(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFrame", dict[str, Any]]:
+    """Every row with the columns of LABELED, `label` null where nothing decides, and what the report says of it."""
+    import pandas as pd
+    import pyarrow.compute as pc
+
+    by_ratings = settings.by == "ratings" or (settings.by == "votes" and len(settings.labels) == 2)
+    voted = pc.is_valid(table["votes"])
+    frame, report = (_by_ratings if by_ratings else _by_column)(table.filter(pc.invert(voted)), settings)
+    frame["soft"] = None
+    if settings.by != "votes" and not pc.any(voted).as_py():
+        return frame, report
+    more, told = _by_votes(table.filter(voted), settings)
+    if settings.by == "votes":
+        report["krippendorff_alpha"] = told["krippendorff_alpha"]
+    report["left_out"] |= told.pop("left_out")
+    both = pd.concat([part for part in (frame, more) if len(part)] or [frame])
+    return both.sort_values("id", kind="stable", ignore_index=True), report | {"votes": told}
+
+
+def _by_votes(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFrame", dict[str, Any]]:
+    """The same of rows with votes."""
+    import pandas as pd
+
+    from tasks.crowd import decide
+
+    frame = table.drop_columns(["ratings", "votes"]).to_pandas()
+    frame["label"] = frame["label"].replace(settings.rename)
+    _known(frame["label"], settings)
+    votes = decide.read(frame["id"].tolist(), table["votes"].to_pylist(), settings.labels, settings.rename)
+    given = [None if pd.isna(label) else label for label in frame["label"]]
+    columns, told = decide.decide(votes, given, settings.votes, settings.seed)
+    told |= decide.agreed(votes, settings.bootstrap_samples, settings.seed)
+    return frame.assign(**columns, rating_mean=float("nan")), told
 
 
 def _by_ratings(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFrame", dict[str, Any]]:
@@ -99,7 +149,7 @@ def _by_ratings(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFra
 
     ratings = Ratings.of(table["ratings"])
     _on_scale(ratings, settings)
-    frame = table.drop_columns(["ratings"]).to_pandas()
+    frame = table.drop_columns(["ratings", "votes"]).to_pandas()
     given = (ratings.count == 0) & frame["label"].notna().to_numpy()
     _known(frame.loc[given, "label"], settings)
     side = np.sign(ratings.mean - settings.neutral)
@@ -125,7 +175,7 @@ def _by_column(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFram
     """The same from the label column."""
     import numpy as np
 
-    frame = table.drop_columns(["ratings"]).to_pandas()
+    frame = table.drop_columns(["ratings", "votes"]).to_pandas()
     frame["label"] = frame["label"].replace(settings.rename)
     _known(frame["label"], settings)
     frame["decided_by"] = "column"

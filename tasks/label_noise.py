@@ -89,7 +89,7 @@ def find(actual: Indices, probabilities: Floats, settings: LabelNoiseSettings) -
     At least two labels must occur.
     """
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    listed = _listed(actual, probabilities)
+    listed = implausible(actual, probabilities)
     predicted = probabilities.argmax(axis=1)
     own = probabilities[np.arange(len(actual)), actual]
     places = np.flatnonzero(listed)
@@ -117,7 +117,8 @@ def _f1_macro(actual: Indices, predicted: Indices) -> float:
     return float(f1_score(actual, predicted, average="macro", zero_division=0))
 
 
-def _listed(actual: Indices, probabilities: Floats) -> NDArray[np.bool_]:
+def implausible(actual: Indices, probabilities: Floats) -> NDArray[np.bool_]:
+    """[rows], which label indices confident learning lists; `probabilities` [rows, labels] sum to 1."""
     from cleanlab.filter import find_label_issues
 
     mask: NDArray[np.bool_] = find_label_issues(actual, probabilities, filter_by="confident_learning", n_jobs=1)
@@ -132,7 +133,7 @@ def _by_chance(probabilities: Floats, settings: LabelNoiseSettings) -> Floats:
     for n in range(settings.draws):
         drawn = (steps < rng.random((len(steps), 1))).sum(axis=1)
         if len(np.unique(drawn)) > 1:
-            shares[n] = _listed(drawn, probabilities).mean()
+            shares[n] = implausible(drawn, probabilities).mean()
     return shares
 
 

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-CHUNK = 10_000_000  # cells of the bootstrap's weight matrix held at a time: 80 MB
-
 
 @dataclass(frozen=True)
 class Ratings:
@@ -100,19 +98,13 @@ class Ratings:
         """
         import numpy as np
 
+        from tasks.resampled import interval
+
         kept = self.count > 1
         n, total, squares = self.count[kept], self.total[kept], self.squares[kept]
         within = 2 * (n * squares - total**2) / np.maximum(n - 1, 1)
-        sums, rows = np.unique(np.column_stack([n, total, squares, within]), axis=0, return_counts=True)
-        value = float(_alpha(rows @ sums)) if len(sums) else float("nan")
-        if not np.isfinite(value):
-            return None
-        drawn = _bootstrap(sums, rows, samples, np.random.default_rng(seed))
-        low, high = np.nanquantile(drawn, [0.025, 0.975])
-        return {
-            "value": value, "low": float(low), "high": float(high), "level": 0.95,
-            "rows": int(kept.sum()), "ratings": int(n.sum()), "bootstrap_samples": samples, "metric": "interval",
-        }  # fmt: skip
+        found = interval(np.column_stack([n, total, squares, within]), _alpha, samples, seed)
+        return found and found | {"ratings": int(n.sum()), "metric": "interval"}
 
 
 def _alpha(sums: "NDArray[np.float64]") -> "NDArray[np.float64]":
@@ -123,15 +115,3 @@ def _alpha(sums: "NDArray[np.float64]") -> "NDArray[np.float64]":
     with np.errstate(divide="ignore", invalid="ignore"):
         result: NDArray[np.float64] = 1 - (within / n) / (2 * (n * squares - total**2) / (n * (n - 1)))
     return result
-
-
-def _bootstrap(
-    sums: "NDArray[np.float64]", rows: "NDArray[np.int64]", samples: int, rng: "np.random.Generator"
-) -> "NDArray[np.float64]":
-    """Alphas of resampled rows. Rows with the same sums are drawn together by a multinomial: the same, but faster."""
-    import numpy as np
-
-    share = rows / rows.sum()
-    step = max(1, CHUNK // len(rows))
-    sizes = [min(step, samples - done) for done in range(0, samples, step)]
-    return np.concatenate([_alpha(rng.multinomial(rows.sum(), share, size=size) @ sums) for size in sizes])

@@ -2,6 +2,9 @@
 
 import pyarrow as pa
 
+VOTES = pa.list_(pa.struct([("who", pa.string()), ("label", pa.string())]))
+"""What people said of a row, in the order in which they said it; `who` is a stable id, never a name."""
+
 RAW = pa.schema(
     [
         ("id", pa.string()),
@@ -10,6 +13,7 @@ RAW = pa.schema(
         ("created_at", pa.timestamp("us", tz="UTC")),
         ("label", pa.string()),  # null where the source brings none
         ("ratings", pa.list_(pa.float32())),  # single human ratings; null where the source brings none
+        ("votes", VOTES),  # null where the source brings none
         ("split_key", pa.string()),
     ]
 )
@@ -29,11 +33,21 @@ LABELED = pa.schema(
         ("created_at", pa.timestamp("us", tz="UTC")),
         ("split_key", pa.string()),
         ("label", pa.string()),
-        ("decided_by", pa.string()),  # "ratings" or "column"
+        ("decided_by", pa.string()),  # "ratings", "column", "votes" or "adjudicator"
         ("rating_mean", pa.float64()),  # null without ratings
-        ("agreement", pa.float64()),  # 0 to 1; null without ratings
-        ("confidence", pa.float64()),  # probability that the label is right; null without ratings
+        ("agreement", pa.float64()),  # 0 to 1; null below two ratings or votes
+        ("confidence", pa.float64()),  # probability that the label is right; null where nothing tells it
         ("ambiguous", pa.bool_()),
+        ("soft", pa.list_(pa.float32())),  # probabilities in the order of labels.json; null where there are none
     ]
 )
 """label/labeled.parquet and the three parts that split writes."""
+
+
+def completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of `schema` in its order; those that a table of an earlier program lacks are null."""
+    columns = {
+        field.name: table[field.name] if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    }
+    return pa.table(columns, schema=schema)

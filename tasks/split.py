@@ -33,6 +33,12 @@ class SplitSettings(NearSettings, block="split"):
     validation: float = Field(0.1, gt=0, lt=1, description="share that decides when to stop and fits the calibration")
     test: float = Field(0.2, gt=0, lt=1, description="share that judges, and nothing else")
     reserve: float = Field(0, ge=0, lt=1, description="share that no model sees, to be replayed as live traffic")
+    train_only_sources: list[str] = Field(
+        [], description="sources that judge no model, such as pseudo-labels: their rows go to train or nowhere"
+    )
+    functions_judge: bool = Field(
+        False, description="rows that labelling functions decided may go to validation and test too"
+    )
     drop_ambiguous_from_train: bool = Field(False, description="leave rows flagged ambiguous out of train")
 
     @model_validator(mode="after")
@@ -49,7 +55,10 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     Reads label/labeled.parquet and label/labels.json; writes train.parquet, validation.parquet, test.parquet and
     reserve.parquet (tasks.rows.LABELED, by id) and report.json. Copies of a text have one split_key and so one side.
     Texts that only cleaning or masking made equal may fall on two sides: they leave train for validation's and test's
-    sake, validation for test's, and the reserve for anyone's. Raises DataError when a side is empty or lacks a label.
+    sake, validation for test's, and the reserve for anyone's. Rows that may not judge (`train_only_sources`, those that
+    functions decided) are kept where their split_key falls on train and no row of its text has a label by people, of
+    those with one id the newest: no row changes its side when people label it later. Raises DataError when a side is
+    empty or lacks a label.
     """
     from tasks.core.files import read_parquet
     from tasks.rows import LABELED
@@ -57,6 +66,10 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     frame = read_parquet(line.file("label", "labeled.parquet")).sort_values("id", kind="stable", ignore_index=True)
     labels: list[str] = read_json(line.file("label", "labels.json"))
     frame["side"] = side_of(frame["split_key"], settings)
+    weak = _weak(frame, settings)
+    unused = weak & ((frame["side"] != "train") | frame["split_key"].isin(frame.loc[~weak, "split_key"]))
+    unused |= weak & _outdated(frame)
+    frame, weak = frame[~unused], weak[~unused]
     ambiguous = frame["ambiguous"] & (frame["side"] == "train") & settings.drop_ambiguous_from_train
     copies = _shadowed(frame) & ~ambiguous
     reserved = frame[(frame["side"] == RESERVE) & ~copies]
@@ -65,6 +78,7 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     _all_filled(counts, settings)
     report = _report(kept, counts) | {
         "dropped": {"ambiguous_from_train": int(ambiguous.sum()), "exact_copies": int(copies.sum())},
+        "weak": {"in_train": int((weak & ~ambiguous & ~copies).sum()), "left_out": int(unused.sum())},
         "near_duplicates": near_duplicates(kept, settings),
         "reserved": len(reserved),
     }
@@ -88,6 +102,20 @@ def side_of(keys: "pd.Series[str]", settings: SplitSettings) -> "NDArray[np.obje
     bits = np.frombuffer(bytes.fromhex("".join(keys.str[:16])), dtype=">u8")
     ends = np.cumsum([getattr(settings, place) for place in PLACES[:-1]])
     return np.array(PLACES, dtype=object)[np.searchsorted(ends, bits / 2.0**64, side="right")]
+
+
+def _weak(frame: "pd.DataFrame", settings: SplitSettings) -> "pd.Series[bool]":
+    """Rows whose labels may teach and not judge."""
+    by_functions = (frame["decided_by"] == "functions") & (not settings.functions_judge)
+    result: pd.Series[bool] = by_functions | frame["source"].isin(settings.train_only_sources)
+    return result
+
+
+def _outdated(frame: "pd.DataFrame") -> "pd.Series[bool]":
+    """Rows of whose id there is a newer one."""
+    newest = frame.sort_values("created_at", kind="stable", na_position="first").duplicated("id", keep="last")
+    result: pd.Series[bool] = newest.reindex(frame.index)
+    return result
 
 
 def near_duplicates(frame: "pd.DataFrame", settings: SplitSettings) -> dict[str, Any]:
@@ -148,7 +176,8 @@ def _all_filled(counts: "pd.DataFrame", settings: SplitSettings) -> None:
         raise DataError(
             f"{'; '.join(problems)}. There are {int(counts.to_numpy().sum())} rows; the shares are {shares}. "
             "Bring more rows of these labels, raise the share of the side in split, or merge rare labels by "
-            "label.rename; another text.split_salt redraws all sides."
+            "label.rename; another text.split_salt redraws all sides. Rows of train_only_sources and "
+            "those that labelling functions decided count in train alone: the others need labels by people."
         )
 
 

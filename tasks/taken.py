@@ -10,6 +10,7 @@ from tasks.core.files import read_json, write_json
 from tasks.core.line import STATE, Line
 from tasks.sources.base import Mark, Piece, SourceBase
 from tasks.sources.file import public
+from tasks.standing import CHANGING, age
 
 
 @dataclass
@@ -79,10 +80,18 @@ class Taken:
                 )
 
     def rows(self, source: SourceBase) -> inbox.Counter:
-        """The content keys of all rows taken from a source."""
+        """The content keys of all rows taken from a source; where people change their minds, of the newest of each id.
+
+        Else a label that was corrected twice, and is what it was at first, would count as known.
+        """
         if source.name not in self.counters:
             counter = self.counters[source.name] = inbox.Counter()
-            for path, _ in self.of_source(source):
+            of_source = self.of_source(source)
+            if any(known["kind"] in CHANGING for _, known in of_source):
+                newest = {row or key: key for path, _ in sorted(of_source, key=age) for row, key in inbox.row_ids(path)}
+                counter.add(inbox.content_keys([*newest.values()]))
+                return counter
+            for path, _ in of_source:
                 counter.add(inbox.content_keys(inbox.row_keys(path)))
         return self.counters[source.name]
 
@@ -90,7 +99,10 @@ class Taken:
         """Count in a batch that was just written."""
         known = inbox.provenance(path)
         self.batches = sorted([*self.batches, (path, known)], key=lambda batch: batch[0])
-        self.counters[known["source"]].add(inbox.content_keys(inbox.row_keys(path)))
+        if known["kind"] in CHANGING:
+            self.counters.pop(known["source"], None)
+        else:
+            self.counters[known["source"]].add(inbox.content_keys(inbox.row_keys(path)))
 
     def of_source(self, source: SourceBase) -> list[tuple[Path, dict[str, Any]]]:
         """The batches of one source with their provenance."""

@@ -37,6 +37,9 @@ class TrainSettings(Settings, block="train"):
     weight_decay: float = Field(0.01, ge=0, description="of matrices; biases, norms and embeddings do not decay")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all labels")
+    soft_labels: bool = Field(
+        True, description="learn from the probabilities of labels where label gives them, instead of the label alone"
+    )
     class_weights: Literal["none", "balanced"] = Field("none", description="balanced: inverse to frequency")
     max_length: int = Field(128, ge=4, description="tokens; longer texts are cut")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the hardware computes it")

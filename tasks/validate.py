@@ -112,7 +112,7 @@ def _viewed() -> list[str]:
     """Columns of the table that expectations see as they are."""
     from tasks.rows import RAW
 
-    return [name for name in RAW.names if name != "ratings"]
+    return [name for name in RAW.names if name not in ("ratings", "votes")]
 
 
 def _view(table: "pa.Table") -> "pd.DataFrame":

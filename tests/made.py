@@ -93,6 +93,7 @@ def table(rows: int, seed: int, model: Checkpoint, side: str) -> pd.DataFrame:
             "agreement": np.nan,
             "confidence": np.nan,
             "ambiguous": False,
+            "soft": None,
         }
     )
 

@@ -31,6 +31,7 @@ def rows(n=600, seed=0, labels=("bad", "good")):
             "created_at": dates.as_unit("us"),
             "label": rng.choice(labels, n),
             "ratings": None,
+            "votes": None,
             "split_key": [f"{i:032x}" for i in range(n)],
         }
     )

@@ -63,7 +63,7 @@ def test_params_name_the_blocks_that_a_body_takes(stage):
 
 
 def test_stages_read_only_files_that_earlier_stages_write():
-    written = {f"data/${{key}}/{name}" for name in ("inbox", "expectations.yaml", "behaviour.yaml")}
+    written = {f"data/${{key}}/{name}" for name in ("inbox", "expectations.yaml", "behaviour.yaml", "labelling")}
     for stage in stages():
         read = {dep for dep in entry(stage)["deps"] if dep.startswith("data/")}
         assert read <= written
@@ -81,7 +81,7 @@ def test_static_entries_cover_every_line():
 
 def test_every_block_of_a_line_belongs_to_a_stage_or_is_known():
     fields = {field.alias or name for name, field in LineSettings.model_fields.items()}
-    beside = {"kind", "text", "sources", "compare", "promote", "monitor", "loop", "keep_releases"}
+    beside = {"kind", "text", "sources", "annotate", "compare", "promote", "monitor", "loop", "keep_releases"}
     assert fields - set(stages()) == beside
 
 

@@ -88,6 +88,8 @@ def make_toy(folder, encoder, reviews):
     (folder / "data" / "toy").mkdir(parents=True)
     (folder / "data" / "toy" / "expectations.yaml").write_text("[]\n")
     (folder / "data" / "toy" / "behaviour.yaml").write_text(BEHAVIOUR)
+    (folder / "data" / "toy" / "labelling").mkdir()
+    (folder / "data" / "toy" / "labelling" / "README.md").write_text("Labelling functions.\n")
     make_repository(folder)
 
 

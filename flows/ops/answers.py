@@ -1,27 +1,25 @@
-"""What all answers share: who asks, in which language, and pages around what is to be said."""
+"""What the answers of the ops page share: its desk, its files, and which names of records there can be."""
 
 import re
-from typing import Annotated, Any
+from importlib.util import find_spec
+from pathlib import Path
 
-from fastapi import Depends, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
-from starlette.exceptions import HTTPException
+from fastapi import Request
 
-from flows.ops import render
 from flows.ops.desk import Desk
-from flows.ops.sessions import Session
-from flows.ops.words import COOKIE, LANGUAGES, Words, language_of
+from flows.web.render import Site, Static, own
 
-SESSION = "tidegate_ops"
-"""Cookie of those who are signed in."""
-YEAR = 365 * 86400
 RELEASE = re.compile(r"[0-9a-f]{12}")
 RECORD = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4,12}")
 """Ids of observations and alerts: names of files, so nothing else is looked for."""
+PACKAGE = "flows.ops"
+PLOTLY = "plotly.min.js"
 
 
-class SignIn(Exception):
-    """Nobody is signed in, and this is for those who are."""
+def site() -> Site:
+    """Templates and static files of the ops page."""
+    mine = {name: own(PACKAGE, name) for name in ("ops.css", "ops.js")}
+    return Site("ops", PACKAGE, {**mine, PLOTLY: Static("text/javascript", _plotly)})
 
 
 def desk_of(request: Request) -> Desk:
@@ -30,67 +28,7 @@ def desk_of(request: Request) -> Desk:
     return desk
 
 
-def signed_in(request: Request) -> Session | None:
-    """The session of whoever asks."""
-    return desk_of(request).sessions.find(request.cookies.get(SESSION))
-
-
-def visitor(request: Request) -> Session | None:
-    """The session of whoever looks. Raises SignIn for a stranger where there is a team.yaml."""
-    session = signed_in(request)
-    if session is None and desk_of(request).keys.team is not None:
-        raise SignIn
-    return session
-
-
-def line_of(request: Request) -> str:
-    """The line in the address. Raises HTTPException 404 where params.yaml has none of that name."""
-    line: str = request.path_params["line"]
-    if line not in desk_of(request).lines():
-        raise HTTPException(404)
-    return line
-
-
-Visitor = Annotated[Session | None, Depends(visitor)]
-LineName = Annotated[str, Depends(line_of)]
-
-
-def words(request: Request) -> Words:
-    """The language of whoever asks; `?language=` is a choice."""
-    chosen = request.query_params.get("language")
-    if chosen in LANGUAGES:
-        return Words(str(chosen))
-    return Words(language_of(request.cookies, request.headers.get("accept-language", "")))
-
-
-def html(request: Request, template: str, session: Session | None, code: int = 200, **values: Any) -> Response:
-    """A page; a language that was chosen is remembered."""
-    t, desk = words(request), desk_of(request)
-    shared: dict[str, Any] = {"line": None, "languages": LANGUAGES, "keyed": desk.keys.team is not None}
-    shared |= {"lines": desk.lines(), "products": desk.products()}
-    answer = HTMLResponse(render.page(template, **{**shared, "t": t, "session": session, **values}), code)
-    if request.query_params.get("language") == t.language:
-        answer.set_cookie(COOKIE, t.language, max_age=YEAR, httponly=True, samesite="strict", secure=secure(request))
-    return answer
-
-
-def message(request: Request, code: int, said: str = "") -> Response:
-    """A page that says why something is not to be had."""
-    return html(request, "message.html.j2", None, code, status=code, said=said, back=request.path_params.get("line"))
-
-
-def secure(request: Request) -> bool:
-    """Whether the browser speaks to us, or to a proxy before us, over TLS."""
-    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
-
-
-def to_login(request: Request, _: Exception) -> Response:
-    """Where a stranger goes.
-
-    A link on another site or in a mail brings no cookie of ours along (they are SameSite=Strict); a page of ours that
-    loads itself again does.
-    """
-    if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "GET":
-        return HTMLResponse('<!doctype html><meta http-equiv="refresh" content="0"><title>…</title>')
-    line = request.path_params.get("line", "")
-    return RedirectResponse(f"/login?line={line}" if re.fullmatch(r"[a-z0-9_]+", line) else "/login", 303)
+def _plotly() -> bytes:
+    spec = find_spec("plotly")  # without importing it
+    assert spec is not None and spec.origin is not None  # noqa: S101 - evidently needs it
+    return (Path(spec.origin).parent / "package_data" / PLOTLY).read_bytes()

@@ -5,30 +5,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from flows.evidence import page
-from flows.ops import charts, forms, opinion, render
-from flows.ops.answers import (
-    RECORD,
-    RELEASE,
-    YEAR,
-    LineName,
-    SignIn,
-    Visitor,
-    desk_of,
-    html,
-    message,
-    to_login,
-    visitor,
-    words,
-)
+from flows.ops import charts, forms, opinion
+from flows.ops.answers import RECORD, RELEASE, desk_of, site
 from flows.ops.desk import Desk
 from flows.ops.timeline import thinned
 from flows.ops.view import release_path
-from flows.ops.wall import DOCUMENT, REPORT, Wall
-from tasks.core.errors import TidegateError
+from flows.web.answers import LineName, Visitor, html, visitor, words
+from flows.web.app import application
+from flows.web.wall import DOCUMENT, REPORT
 
 DAYS = (1, 7, 30, 90)
 DEFAULT_DAYS = 7
@@ -38,47 +26,19 @@ EVIDENCE = {
     "release_gate": "evidence/release_gate_gate.html",
 }
 """Pages that a release brings, below its folder."""
-CONFLICT = 409
+PLOTLY_STYLES = (
+    "'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+    "'unsafe-hashes' 'sha256-gG0b4ixT/IQUp7JJLbyKcpYcYDjq2Wp8NGv3f+aasqo='"
+)
+"""Plotly makes an empty <style>, which it fills by script as no policy hinders: the hash of nothing. And it tries one
+`style` attribute of an image that it throws away."""
 
-doors = APIRouter()
-"""What needs no session."""
 pages = APIRouter(dependencies=[Depends(visitor)])
 
 
 def create_app(desk: Desk) -> FastAPI:
     """The page's routes around a desk."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.desk = desk
-    app.add_middleware(Wall, keys=desk.keys)
-    for router in (doors, pages, opinion.pages, forms.doors, forms.deeds):
-        app.include_router(router)
-    app.add_exception_handler(SignIn, to_login)
-    app.add_exception_handler(HTTPException, _problem)
-    app.add_exception_handler(TidegateError, _refused)
-    return app
-
-
-def _problem(request: Request, error: Exception) -> Response:
-    return message(request, error.status_code if isinstance(error, HTTPException) else 500)
-
-
-def _refused(request: Request, error: Exception) -> Response:
-    return message(request, CONFLICT, str(error))
-
-
-@doors.get("/health")
-def health() -> Response:
-    """For whoever watches this process."""
-    return PlainTextResponse("ok")
-
-
-@doors.get("/static/{name}")
-def static(name: str) -> Response:
-    """Style sheet and scripts."""
-    if name not in render.KINDS:
-        raise HTTPException(404)
-    headers = {"Content-Encoding": "gzip", "Cache-Control": f"public, max-age={YEAR}, immutable"}
-    return Response(render.packed(name), media_type=render.KINDS[name], headers=headers)
+    return application(desk, site(), pages, opinion.pages, forms.deeds, styles=PLOTLY_STYLES)
 
 
 @pages.get("/")

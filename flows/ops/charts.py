@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows.ops.words import Words, figure, percent
 from flows.registry import Assigned
+from flows.web.words import Words, figure, percent
 from tasks.drift.result import Check, Figure, Observation, Severity
 
 Chart = dict[str, Any]

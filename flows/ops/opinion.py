@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from flows.ops import opinion_charts
-from flows.ops.answers import Visitor, desk_of, html, visitor, words
+from flows.ops.answers import desk_of
+from flows.web.answers import Visitor, html, visitor, words
 from serving.log.rows import when
 from tasks.opinion.said import DAY
 from tasks.opinion.settings import OpinionSettings

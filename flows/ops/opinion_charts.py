@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from flows.ops.charts import Chart
-from flows.ops.words import Words
+from flows.web.words import Words
 from tasks.opinion.said import DAY
 from tasks.opinion.store import Cause
 

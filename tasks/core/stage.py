@@ -129,6 +129,8 @@ def _missing(dependency: Path, line: Line) -> str:
         return f"{dependency} is missing: there is no data yet. Run `tidegate sync {line.name}`, or `dvc pull`."
     if dependency.parent == line.folder and dependency.suffix == ".yaml":
         return f"{dependency} is missing. It is written by hand, one for each line; `[]` is enough to begin with."
+    if dependency == line.folder / "labelling":
+        return f"{dependency} is missing, the folder of labelling functions. One that holds a README.md is enough."
     return f"{dependency} is missing. Run `tidegate run {line.name}` or `dvc repro`, which make it, or `dvc pull`."
 
 

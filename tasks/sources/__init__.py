@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from tasks.core.settings import Settings, parse
+from tasks.sources.answers import AnswersSource
 from tasks.sources.file import FileSource
 from tasks.sources.http import HttpSource
 from tasks.sources.huggingface import HuggingfaceSource
@@ -14,7 +15,7 @@ from tasks.sources.rss import RssSource
 from tasks.sources.sql import SqlSource
 
 Source = Annotated[
-    FileSource | PackageSource | SqlSource | HttpSource | RssSource | HuggingfaceSource | LogSource,
+    FileSource | PackageSource | SqlSource | HttpSource | RssSource | HuggingfaceSource | LogSource | AnswersSource,
     Field(discriminator="kind"),
 ]
 """Any source, told apart by `kind`. A new kind is one more module and its class here."""
@@ -40,6 +41,7 @@ def parse_sources(line_block: dict[str, Any], line: str) -> list[Source]:
 
 
 __all__ = [
+    "AnswersSource",
     "FileSource",
     "HttpSource",
     "HuggingfaceSource",

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import SettingsError, SourceError
-from tasks.sources.tables import ROWS, canonical
+from tasks.sources.tables import LISTS, ROWS, canonical, column_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,8 +25,8 @@ KINDS: dict[type, str] = {
 def table(values: Mapping[str, Sequence[Any]], where: str) -> tuple["pa.Table", dict[str, str]]:
     """Columns of Python values as a table with the columns ROWS, and the type of each column that holds any value.
 
-    Numbers, truth values and the like become text; lists stay lists under `ratings`, else they become JSON, as objects
-    do. Raises SourceError for bytes and for a column of more than one type; it never quotes a value.
+    Numbers, truth values and the like become text; lists stay lists under `ratings` and `votes`, else they become JSON,
+    as objects do. Raises SourceError for bytes and for a column of more than one type; it never quotes a value.
     """
     import pyarrow as pa
 
@@ -100,8 +100,8 @@ def _array(name: str, values: Sequence[Any], kind: str | None) -> "pa.Array":
         return pa.nulls(len(values), pa.string())
     if name == "created_at" and kind == "time":
         return pa.array([*map(_moment, values)], pa.timestamp("us", tz="UTC"))
-    if name == "ratings" and kind == "list":
-        return pa.array(values, pa.list_(pa.float32()))
+    if name in LISTS and kind == "list":
+        return pa.array(values, column_type(name))
     with contextlib.suppress(UnicodeEncodeError, pa.ArrowException, OverflowError):
         if fast := {"text": pa.string(), "whole number": pa.int64()}.get(kind):
             return pa.array(values, fast)

@@ -51,3 +51,11 @@ def test_the_gate_is_about_sources_that_there_are(two_lines, workdir):
     (workdir / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(SettingsError, match=r"lines.one: quality_gate.sources names mad; sources are made"):
         load()
+
+
+def test_the_sources_that_only_train_are_sources_that_there_are(two_lines, workdir):
+    params = yaml.safe_load((workdir / "params.yaml").read_text())
+    params["lines"]["one"]["split"]["train_only_sources"] = ["made", "pseudo"]
+    (workdir / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SettingsError, match=r"lines.one: split.train_only_sources names pseudo; sources are made"):
+        load()

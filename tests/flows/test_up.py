@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from services import until
 from toy import toy_params
 
 from flows import running
+from flows import up as everything
 
 UP = [sys.executable, "-m", "flows.cli", "up"]
 PATIENCE = 240.0  # seconds for what a busy machine does with a whole Prefect
@@ -135,7 +137,7 @@ def test_a_killed_one_leaves_nothing_and_the_next_one_starts(project):
 def test_what_is_wrong_is_said(project):
     said = tidegate("up", "--only", "everything")
     assert said.returncode == 2
-    assert "there are server, worker, service, ops, watch" in said.stdout
+    assert "there are server, worker, service, ops, annotate, watch" in said.stdout
     assert "Traceback" not in said.stdout
     detached = tidegate("up", "--detach", "--only", "everything")
     assert detached.returncode == 2
@@ -196,3 +198,27 @@ def test_schedules_and_events_start_runs_that_no_kill_leaves_unclear(project):
         assert gone(everything)
     assert states("retrain") == ["Crashed", "Cancelled"]
     assert set(states("monitor")) <= {"Completed", "Crashed", "Cancelled"}  # one may have run at the kill, or the end
+
+
+def test_the_labelling_page_is_started_where_somebody_could_label(project, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert "annotate" not in everything._chosen(())
+    assert everything._chosen(("annotate",)) == ("annotate",)
+    queue = Path(".tidegate/annotation/toy/items.jsonl")
+    queue.parent.mkdir(parents=True)
+    queue.touch()
+    assert "annotate" in everything._chosen(())
+    queue.unlink()
+    person = {"name": "Anna", "email": "anna@example.org", "roles": ["annotator"]}
+    Path("team.yaml").write_text(yaml.safe_dump({"people": [person]}))
+    assert "annotate" in everything._chosen(())
+    Path("team.yaml").write_text(yaml.safe_dump({"people": [{**person, "roles": ["ops"]}]}))
+    assert "annotate" not in everything._chosen(())
+
+
+def test_the_labelling_page_answers(project):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(params | {"annotate": {"port": 0}}))
+    with up("annotate"):
+        assert "annotate" in tidegate("ps").stdout
+        assert httpx.get(f"{running.found().program('annotate').address}/health").text == "ok"

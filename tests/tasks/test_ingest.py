@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import inbox
+from tasks import forgotten, inbox
 from tasks.core.errors import DataError
 from tasks.core.files import read_json
 from tasks.core.line import Line
@@ -114,3 +114,17 @@ def test_a_batch_cut_off_is_named(workdir):
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(DataError, match=r"is damaged .*dvc"):
         run()
+
+
+def test_a_batch_from_before_there_were_votes_is_read(workdir):
+    put("a", "text\none\n")
+    (path,) = inbox.batches(LINE)
+    table = pq.read_table(path)
+    told = {inbox.PROVENANCE: json.dumps(inbox.provenance(path))}
+    pq.write_table(table.drop_columns(["votes"]).replace_schema_metadata(told), path)
+    (row,) = run()[0]
+    assert (row["text"], row["votes"]) == ("one", None)
+    put("a", "text\none\ntwo\n")
+    assert {row["text"] for row in run()[0]} == {"one", "two"}
+    (taken,) = forgotten.take_out(LINE, forgotten.Subject(texts=frozenset(["one"])), TextSettings().split_salt).batches
+    assert taken == path

@@ -1,41 +1,13 @@
 import numpy as np
-import pandas as pd
 import pytest
+from labelling import LINE, run, table
 from pydantic import ValidationError
 
-from tasks import verdict
 from tasks.core.errors import DataError, RejectedError
-from tasks.core.files import read_json, write_parquet
-from tasks.core.line import Line
-from tasks.label import LabelSettings, label
-from tasks.rows import LABELED, RAW
-from tasks.verdict import Check, Verdict
-
-LINE = Line("made")
-PASS = Check(name="rows", value=1, outcome="pass")
-
-
-def table(ratings=None, labels=None):
-    rows = len(ratings if ratings is not None else labels)
-    return pd.DataFrame(
-        {
-            "id": [f"r{rows - n:03d}" for n in range(rows)],
-            "text": [f"text {n}" for n in range(rows)],
-            "source": ["film" if n % 2 else "book" for n in range(rows)],
-            "created_at": pd.Series([pd.NaT] * rows, dtype="datetime64[us, UTC]"),
-            "label": labels if labels is not None else [None] * rows,
-            "ratings": ratings if ratings is not None else [None] * rows,
-            "split_key": [f"{n:032x}" for n in range(rows)],
-        }
-    )
-
-
-def run(frame, check=PASS, **settings):
-    write_parquet(LINE.file("validate", "rows.parquet"), frame, RAW)
-    verdict.write(LINE.file("validate", "verdict.json"), Verdict.of("validate", [check]))
-    out = LINE.folder / "label"
-    label(LINE, LabelSettings(**settings), out)
-    return pd.read_parquet(out / "labeled.parquet"), read_json(out / "report.json")
+from tasks.core.files import read_json
+from tasks.label import LabelSettings
+from tasks.rows import LABELED
+from tasks.verdict import Check
 
 
 def test_the_label_is_the_side_of_the_mean(workdir):

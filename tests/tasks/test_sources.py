@@ -231,3 +231,21 @@ def test_two_sources_of_one_name():
 
 def test_no_sources_are_no_error():
     assert parse_sources({"sources": None}, "x") == []
+
+
+def test_votes_are_lists_of_who_said_what(workdir):
+    votes = [{"who": "a1", "label": "good"}, {"who": "b2", "label": "bad"}]
+    pd.DataFrame({"text": ["one", "two"], "v": [json.dumps(votes), ""]}).to_csv("a.csv", index=False)
+    lines = [json.dumps({"text": "one", "v": votes}), json.dumps({"text": "two"})]
+    (workdir / "a.jsonl").write_text("\n".join(lines))
+    pd.DataFrame({"text": ["one", "two"], "v": [votes, None]}).to_parquet("a.parquet")
+    for path in ("a.csv", "a.jsonl", "a.parquet"):
+        found = rows(source(path=path, columns={"text": "text", "votes": "v"}))
+        assert [row.get("votes") for row in found] == [votes, None], path
+
+
+@pytest.mark.parametrize("cell", ['{"a": 1}', "[1]", '[{"who": "a"}]', "good", '[{"who": 1, "label": "x"}]'])
+def test_votes_of_another_form_are_refused(workdir, cell):
+    pd.DataFrame({"text": ["one"], "v": [cell]}).to_csv("a.csv", index=False)
+    with pytest.raises(SourceError, match=r"row 0 of its chunk.*who said which label"):
+        rows(source(path="a.csv", columns={"text": "text", "votes": "v"}))

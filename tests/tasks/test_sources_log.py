@@ -24,6 +24,7 @@ from tasks import inbox
 from tasks.core.errors import SettingsError, SourceError
 from tasks.core.line import Line
 from tasks.forgotten import Subject, take_out
+from tasks.ingest import IngestSettings, ingest
 from tasks.sources import log, parse_sources
 from tasks.sources.drawn import Candidates, drawn
 from tasks.sync import alone, news, sync
@@ -141,6 +142,19 @@ def test_a_text_is_taken_once_however_often_it_is_sent(engine):
     put(engine, asked(6, "the same"), told(6, "positive", days=0.1))
     sync(LINE, source(), TEXT)
     assert taken() == [("text 5", "negative"), ("the same", "positive")]
+
+
+@pytest.mark.parametrize("labels", [["negative"], ["negative", "positive"], ["negative", "positive", "negative"]])
+def test_a_text_whose_label_was_corrected_has_the_last_one(engine, labels):
+    pairs(engine, ["positive", "negative"])
+    sync(LINE, source(largest_share=1), TEXT)
+    for minute, label in enumerate(labels, start=1):
+        put(engine, told(0, label, minutes=minute))
+        assert len(sync(LINE, source(largest_share=1), TEXT)) == 1
+    Path("out").mkdir()
+    ingest(LINE, settings=IngestSettings(), text=TEXT, out=Path("out"))
+    rows = pq.read_table("out/rows.parquet").to_pylist()
+    assert sorted((row["text"], row["label"]) for row in rows) == [("text 0", labels[-1]), ("text 1", "negative")]
 
 
 def test_too_few_new_labels_wait(engine):

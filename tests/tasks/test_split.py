@@ -181,3 +181,44 @@ def test_shares_must_sum_to_one():
     with pytest.raises(ValidationError, match=r"must sum to 1; they sum to 1\.2"):
         SplitSettings(train=0.9)
     assert SplitSettings(train=0.8, validation=0.1, test=0.1)
+
+
+def test_rows_that_may_not_judge_are_in_train_or_nowhere(workdir):
+    frame = pd.concat([labeled(400), labeled(300, seed=1, source="pseudo")], ignore_index=True)
+    frame["id"] = [f"r{n:04}" for n in range(700)]
+    frame.loc[frame.index[300:400], "decided_by"] = "functions"
+    weak = set(frame["id"].iloc[300:])
+    sides, report = run(frame, train_only_sources=["pseudo"])
+    assert not weak & {*sides["validation"]["id"], *sides["test"]["id"]}
+    alone, _ = run(frame.iloc[:300])
+    for side in SIDES:
+        assert set(sides[side]["id"]) - weak == set(alone[side]["id"]), "people's rows stay where they were"
+    assert report["weak"]["in_train"] == len(weak & set(sides["train"]["id"])) > 200
+    assert report["weak"]["in_train"] + report["weak"]["left_out"] == 400
+    sides, _ = run(frame, functions_judge=True, train_only_sources=["pseudo"])
+    assert set(frame["id"].iloc[300:400]) & set(sides["test"]["id"])
+
+
+def test_what_people_labelled_is_not_learned_from_a_guess_too(workdir):
+    frame = labeled(300)
+    guess = frame.assign(id=[f"p{n}" for n in range(300)], source="pseudo")
+    sides, report = run(pd.concat([frame, guess]), train_only_sources=["pseudo"])
+    assert set(sides["train"]["source"]) == {"made"}
+    assert report["weak"] == {"in_train": 0, "left_out": 300}
+
+
+def test_a_later_guess_takes_the_place_of_an_earlier_one(workdir):
+    first = labeled(300, seed=1, source="pseudo")
+    first["created_at"] = pd.Timestamp("2026-01-01", tz="UTC")
+    second = first.assign(label="negative", created_at=pd.Timestamp("2026-02-01", tz="UTC")).iloc[:200]
+    for order in ([second, first], [first, second]):
+        frame = pd.concat([labeled(300).assign(id=[f"m{n}" for n in range(300)]), *order], ignore_index=True)
+        train = run(frame, train_only_sources=["pseudo"])[0]["train"].query("source == 'pseudo'")
+        assert train["id"].is_unique
+        assert set(train.loc[train["id"].isin(second["id"]), "label"]) == {"negative"}
+        assert "positive" in set(train["label"])
+
+
+def test_weak_rows_alone_leave_nothing_to_judge_by(workdir):
+    with pytest.raises(DataError, match=r"validation is empty; test is empty.*the others need labels by people"):
+        run(labeled(100).assign(decided_by="functions"))

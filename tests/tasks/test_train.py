@@ -184,8 +184,57 @@ def test_balanced_weights_are_inverse_to_frequency():
 
     from tasks.kinds.classify.train import class_weights
 
-    weights = class_weights(np.array([0] * 90 + [1] * 10), 2)
+    weights = class_weights(np.array([90, 10]))
     assert weights.tolist() == pytest.approx([100 / 180, 5])
+
+
+def test_soft_labels_that_nobody_gave_change_no_byte(ready, tiny_encoder):
+    train()
+    with_setting = digests()
+    project(tiny_encoder, soft_labels=False)
+    train()
+    assert digests() == with_setting
+
+
+def test_soft_labels_teach_and_can_be_switched_off(ready, tiny_encoder):
+    import numpy as np
+
+    frame = labeled(240)
+    frame["soft"] = [np.array([0.1, 0.9] if label == "positive" else [0.9, 0.1]) for label in frame["label"]]
+    sides(frame, labeled(60, seed=1))
+    train()
+    history = read_json(LINE.file("train", "history.json"))
+    assert history[-1]["validation_f1_macro"] < 0.1, "the soft labels say the opposite"
+    project(tiny_encoder, soft_labels=False)
+    sides(frame, labeled(60, seed=1))
+    train()
+    assert read_json(LINE.file("train", "history.json"))[-1]["validation_f1_macro"] > 0.9
+
+
+def test_rows_without_soft_labels_stay_one_hot():
+    import numpy as np
+    import pandas as pd
+
+    from tasks.kinds.classify.train import soft_targets
+
+    given = pd.Series([None, np.array([0.5, 1.5], np.float32), None])
+    assert soft_targets(given, np.array([1, 0, 0]), 2).tolist() == [[0, 1], [0.25, 0.75], [1, 0]]
+    assert soft_targets(pd.Series([None, None]), np.array([1, 0]), 2) is None
+
+
+@pytest.mark.parametrize("weights", [None, [0.5, 3.0, 1.0]])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_one_hot_distributions_cost_what_classes_cost(weights, smoothing):
+    import torch
+
+    from tasks.kinds.classify.train import soft_cross_entropy
+
+    weight = None if weights is None else torch.tensor(weights)
+    criterion = torch.nn.CrossEntropyLoss(weight, label_smoothing=smoothing)
+    logits = torch.tensor([[1.0, -2, 0.5], [0.1, 0.2, 0.3], [3, 1, 2], [0, -1, 4]])
+    classes = torch.tensor([0, 1, 1, 2])
+    soft = soft_cross_entropy(criterion, logits, torch.nn.functional.one_hot(classes, 3).float())
+    assert float(soft) == pytest.approx(float(criterion(logits, classes)), rel=1e-6)
 
 
 def all_positive(frame):

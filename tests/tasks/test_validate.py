@@ -53,6 +53,7 @@ SUITE = [
 def table(rows=200):
     frame = labeled(rows)
     frame["ratings"] = [[1.0, 2.0, 3.0]] * rows
+    frame["votes"] = None
     return frame[RAW.names]
 
 
@@ -293,6 +294,7 @@ def test_an_expectation_that_cannot_be_computed_rejects_without_quoting_a_row(wo
 
 def test_a_rejected_batch_ends_the_line_at_label_with_3(checkout):
     (checkout / "params.yaml").write_text(yaml.safe_dump({"lines": {"made": {"kind": "classify"}}}))
+    (checkout / "data/made/labelling").mkdir(parents=True)
     _, found = run(table(0))
     assert found.verdict == "reject"
     ended = subprocess.run([sys.executable, "-m", "tasks.label", "made"], capture_output=True, text=True, check=False)

@@ -43,12 +43,18 @@ class Classification:
         self.model.to(self.device)
         self.lengths = self.tokens.lengths
         self.targets, self.actual = (_codes(rows[side]["label"], self.labels) for side in rows)
-        weights = class_weights(self.targets, len(self.labels)) if settings.class_weights == "balanced" else None
+        classes, soft = len(self.labels), rows["train"]["soft"]
+        self.soft = soft_targets(soft, self.targets, classes) if settings.soft_labels else None
+        totals = np.bincount(self.targets, minlength=classes) if self.soft is None else self.soft.sum(0, dtype=float)
+        weights = class_weights(totals) if settings.class_weights == "balanced" else None
         self.criterion = nn.CrossEntropyLoss(weights, label_smoothing=settings.label_smoothing).to(self.device)
 
     def loss(self, rows: np.ndarray) -> torch.Tensor:
         """Cross-entropy of some training rows."""
-        result: torch.Tensor = self.criterion(self._logits(self.tokens, rows), self._targets(self.targets[rows]))
+        logits = self._logits(self.tokens, rows)
+        if self.soft is not None:
+            return soft_cross_entropy(self.criterion, logits, self._targets(self.soft[rows]))
+        result: torch.Tensor = self.criterion(logits, self._targets(self.targets[rows]))
         return result
 
     def validate(self) -> dict[str, float]:
@@ -90,8 +96,8 @@ class Classification:
             logits: torch.Tensor = self.model(**tokens.batch(rows, self.device)).logits
         return logits.float()
 
-    def _targets(self, codes: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(codes).to(self.device)
+    def _targets(self, targets: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(targets).to(self.device)
 
 
 def prepare(line: Line, settings: "TrainSettings", base: Path, bf16: bool) -> Classification:
@@ -99,15 +105,36 @@ def prepare(line: Line, settings: "TrainSettings", base: Path, bf16: bool) -> Cl
     return Classification(line, settings, base, bf16)
 
 
-def class_weights(codes: np.ndarray, classes: int) -> torch.Tensor:
-    """Weights inverse to the classes' frequency, 1 on average over the rows."""
-    return torch.from_numpy(len(codes) / (classes * np.bincount(codes, minlength=classes))).float()
+def class_weights(totals: np.ndarray) -> torch.Tensor:
+    """Weights inverse to the rows of each class ([classes]), 1 on average over the rows."""
+    return torch.from_numpy(totals.sum() / (len(totals) * totals)).float()
+
+
+def soft_targets(soft: "pd.Series[Any]", codes: np.ndarray, classes: int) -> np.ndarray | None:
+    """[rows, classes] probabilities that add up to 1, one-hot where a row has none; None where no row has any."""
+    given = soft.notna().to_numpy()
+    if not given.any():
+        return None
+    targets: np.ndarray = np.eye(classes, dtype=np.float32)[codes]
+    known = np.stack(soft[given].to_list())
+    targets[given] = known / known.sum(axis=1, keepdims=True)
+    return targets
+
+
+def soft_cross_entropy(criterion: nn.CrossEntropyLoss, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy with distributions; one-hot ones give what the class itself gives, with class weights too.
+
+    torch divides by the rows there, and by the rows' weights where targets are classes.
+    """
+    weight, smoothing = criterion.weight, criterion.label_smoothing
+    total = nn.functional.cross_entropy(logits, targets, weight, reduction="sum", label_smoothing=smoothing)
+    return total / (len(targets) if weight is None else (targets @ weight).sum())
 
 
 def _rows(line: Line, side: str, labels: list[str]) -> "pd.DataFrame":
     """One side of the split. Raises DataError when it cannot be learnt from or scored on."""
     path = line.file("split", f"{side}.parquet")
-    frame = read_parquet(path, ["text", "label"])
+    frame = read_parquet(path, ["text", "label", "soft"] if side == "train" else ["text", "label"])
     counts = frame["label"].value_counts()
     if len(labels) < 2:
         raise DataError(f"{line.file('label', 'labels.json')} names {labels}: a classifier needs two labels or more.")

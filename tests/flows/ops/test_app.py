@@ -11,7 +11,7 @@ from commands import tidegate
 from ops_page import COLOURS, HERE, field, send, sign_in
 
 from flows import alerts, loop, observations
-from flows.ops.wall import DOCUMENT, REPORT
+from flows.web.wall import DOCUMENT, REPORT
 from tasks.core.line import STATE
 
 WORDS = {"green": "Works", "amber": "Look at it", "red": "Act now", "grey": "Not known", "bare": "Not known"}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from flows import observations
 from flows.ops import charts
 from flows.ops.timeline import Timeline, thinned
-from flows.ops.words import Words
 from flows.registry import Assigned
+from flows.web.words import Words
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def looks(count, colour="green", **more):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_charts_are_json_and_speak_the_language(language):
-    words = Words(language)
+    words = Words(language, "flows.ops")
     found = [*looks(30), *looks(3, "red"), *looks(2, "grey")]
     made = json.loads(json.dumps(charts.all_of(found, [], words), allow_nan=False))
     assert set(made) == {"accuracy", "drift", "traffic", "latency"}
@@ -32,14 +32,14 @@ def test_charts_are_json_and_speak_the_language(language):
 
 
 def test_a_mark_tells_its_severity_by_form_and_colour():
-    made = charts.drift(looks(2, "red"), Words("en"))["data"]
+    made = charts.drift(looks(2, "red"), Words("en", "flows.ops"))["data"]
     marks = {trace["name"]: (trace["marker"]["symbol"], trace["marker"]["color"]) for trace in made}
     assert marks["severe"] != marks["well"]
     assert len({symbol for symbol, _ in charts.SYMBOLS.items()}) == len(set(charts.INK.values())) == 4
 
 
 def test_few_intervals_are_bars_and_many_a_band():
-    few, many = (charts.accuracy(looks(count), [], Words("en"))["data"] for count in (5, 60))
+    few, many = (charts.accuracy(looks(count), [], Words("en", "flows.ops"))["data"] for count in (5, 60))
     assert any("error_y" in trace for trace in few)
     assert not any("error_y" in trace for trace in many)
     assert len(many) == len(few) + 2
@@ -48,20 +48,20 @@ def test_few_intervals_are_bars_and_many_a_band():
 def test_a_new_champion_is_marked_where_it_became_one():
     inside = Assigned("v0.3.0", "c" * 40, START + timedelta(hours=2, minutes=30), 1, None)
     before = Assigned("v0.2.0", "c" * 40, START - timedelta(days=3), 0, None)
-    layout = charts.accuracy(looks(5), [before, inside], Words("en"))["layout"]
+    layout = charts.accuracy(looks(5), [before, inside], Words("en", "flows.ops"))["layout"]
     assert [note["text"] for note in layout["annotations"]] == ["v0.3.0"]
     assert len(layout["shapes"]) == 1
 
 
 def test_a_small_change_looks_small():
-    low, high = charts.accuracy(looks(5), [], Words("en"))["layout"]["yaxis"]["range"]
+    low, high = charts.accuracy(looks(5), [], Words("en", "flows.ops"))["layout"]["yaxis"]["range"]
     assert high - low >= charts.LOWEST_SPAN
 
 
 def test_looks_without_figures_make_no_lines():
     bare = looks(3, accuracy_known=None, accuracy_estimated=None, accuracy_reference=None, latency_ms_p50=None,
                  latency_ms_p95=None, requests_per_hour=None, checks=[])  # fmt: skip
-    assert [chart["data"] for chart in charts.all_of(bare, [], Words("en")).values()] == [[], [], [], []]
+    assert [chart["data"] for chart in charts.all_of(bare, [], Words("en", "flows.ops")).values()] == [[], [], [], []]
 
 
 @given(st.lists(st.integers(0, 10**7), max_size=400), st.integers(1, 50), st.data())

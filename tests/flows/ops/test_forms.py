@@ -7,7 +7,7 @@ from services import until
 
 from flows import alerts
 from flows.ops import jobs
-from flows.ops.sessions import Sessions
+from flows.web.sessions import Sessions
 from serving.security import Keys
 
 

@@ -7,14 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.problems import Refused
 from serving.security import Keys, from_here
 
-PLOTLY_STYLES = (
-    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
-    "'unsafe-hashes' 'sha256-gG0b4ixT/IQUp7JJLbyKcpYcYDjq2Wp8NGv3f+aasqo='"
-)
-"""Plotly makes an empty <style>, which it fills by script as no policy hinders: the hash of nothing. And it tries one
-`style` attribute of an image that it throws away."""
 PAGE = (
-    f"default-src 'none'; script-src 'self'; style-src 'self' {PLOTLY_STYLES}; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 DOCUMENT = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
@@ -37,8 +31,10 @@ UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 class Wall:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, styles: str = "'self'") -> None:
+        """`styles` is the policy's source list for style sheets."""
         self.app, self.keys = app, keys
+        self.policy = PAGE.format(styles=styles)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, and put the headers on its answer."""
@@ -52,7 +48,7 @@ class Wall:
                 answer = MutableHeaders(raw=message.setdefault("headers", []))
                 for name, value in HEADERS.items():
                     answer[name] = value
-                answer.setdefault("Content-Security-Policy", PAGE)
+                answer.setdefault("Content-Security-Policy", self.policy)
                 answer.setdefault("Cache-Control", "no-store")
             await send(message)
 

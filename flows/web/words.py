@@ -1,4 +1,4 @@
-"""What the page says, in English and Chinese: one catalogue each, `words/<language>.json`."""
+"""What the pages say, in English and Chinese: catalogues `words/<language>.json`, shared ones and each page's own."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+SHARED = "flows.web"
 LANGUAGES = {"en": "English", "zh": "中文"}
 COOKIE = "tidegate_language"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -15,9 +16,10 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 class Words:
     """A language's sentences, and how it writes figures and times."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, package: str) -> None:
+        """The shared sentences, and those of a page's package, which stand in their place where both have one."""
         self.language = language
-        self._said = _catalogue(language)
+        self._said = catalogue(SHARED, language) | catalogue(package, language)
 
     def __call__(self, key: str, **values: Any) -> str:
         """The sentence of a key. Raises KeyError where there is none: a test looks for that."""
@@ -27,9 +29,9 @@ class Words:
         """The word for something that may be newer than this catalogue; then its own name."""
         return self._said.get(f"{group}.{name}", name)
 
-    def list(self, checks: Sequence[str]) -> str:
-        """Names of checks, in a sentence."""
-        return self("health.list").join(self.name("check", check) for check in checks)
+    def list(self, group: str, names: Sequence[str]) -> str:
+        """The words for some names, in a sentence."""
+        return self("base.list").join(self.name(group, name) for name in names)
 
     def ago(self, time: datetime | str | None) -> str:
         """How long something is past."""
@@ -89,7 +91,8 @@ def figure(value: float) -> str:
 
 
 @lru_cache
-def _catalogue(language: str) -> dict[str, str]:
-    text = files("flows.ops").joinpath("words", f"{language}.json").read_text(encoding="utf-8")
+def catalogue(package: str, language: str) -> dict[str, str]:
+    """The sentences of a package, by key."""
+    text = files(package).joinpath("words", f"{language}.json").read_text(encoding="utf-8")
     found: dict[str, str] = json.loads(text)
     return found
