@@ -49,7 +49,7 @@ def add(wanted: Wanted) -> list[Path]:
     settings = _validated(files[PARAMS], params, line.name)
     files[DVC] = _appended(DVC, ("artifacts",), _artifact(line, settings))
     files |= _scheduled(line.name)
-    files |= {path: text for path, text in _beside(line).items() if not path.exists()}
+    files |= {path: text for path, text in _beside(line, settings).items() if not path.exists()}
     for path in sorted(files, key=lambda path: path == PARAMS):  # last of all: a line is there when all of it is
         write_text(path, files[path])
     return list(files)
@@ -125,12 +125,16 @@ def _scheduled(name: str) -> dict[Path, str]:
     return {path: text}
 
 
-def _beside(line: Line) -> dict[Path, str]:
-    suite = Template((TEMPLATES / "line_expectations.yaml").read_text(encoding="utf-8"))
+def _beside(line: Line, settings: LineSettings) -> dict[Path, str]:
+    suite, labelling = (
+        Template((TEMPLATES / name).read_text(encoding="utf-8"))
+        for name in ("line_expectations.yaml", "line_labelling.md")
+    )
     about = "# Behaviour tests of the trained model; data/sentiment/behaviour.yaml shows how to write one.\n[]\n"
     return {
         line.folder / "expectations.yaml": suite.safe_substitute(line=line.name),
         line.folder / "behaviour.yaml": about,
+        line.folder / "labelling" / "README.md": labelling.safe_substitute(label=settings.label.labels[0]),
     }
 
 

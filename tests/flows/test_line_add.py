@@ -40,6 +40,7 @@ def test_all_that_a_line_needs_is_there_and_nothing_else_moves(project):
     assert load()["mood"].label.labels == ["bad", "so so", "good"]
     assert load()["mood"].sources[0].columns == {"text": "a: b"}
     assert load_suite(Path("data/mood/expectations.yaml"), ["id", "text", "characters", "split_key"])
+    assert 'return "bad"' in Path("data/mood/labelling/README.md").read_text()
     assert yaml.safe_load(after["dvc.yaml"])["artifacts"]["mood"]["path"] == "data/mood/release/bundle"
     sleeping = [
         one for block in deployments.check(load()) for one in block.get("schedules", []) if one["slug"] == "mood"
@@ -103,6 +104,14 @@ def changed():
     """Stages that DVC would run, by name."""
     dag = Dag()
     return {stage.addressing for line in load() for stage in dag.stages(line) if dag.changed(stage)}
+
+
+def test_whatever_stages_read_beside_what_stages_write_is_there_for_every_line():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    read = {dep for stage in stages.values() for dep in stage["do"]["deps"] if dep.startswith("data/")}
+    own = {dep for dep in read if dep.split("/")[2] not in (*stages, "inbox")}
+    for line in yaml.safe_load((ROOT / "params.yaml").read_text())["lines"]:
+        assert [dep for dep in own if not (ROOT / dep.replace("${key}", line)).exists()] == []
 
 
 def test_no_stage_of_a_line_hangs_on_another_line():
