@@ -6,8 +6,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test test-long test-outcome demo lint audit setup clean help
 
-run: $(VENV)/.ready  ## take every line from its sources to a release
-	@tidegate run
+run: $(VENV)/.ready  ## take the default line, or LINE=name, from its sources to a release
+	@tidegate run $(LINE)
 
 test: $(VENV)/.ready  ## the fast tests
 	@python -m pytest -m "not outcome and not long" -n auto --dist loadgroup

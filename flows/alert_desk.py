@@ -15,10 +15,11 @@ LAST = 20
 def show(line: str | None, past: bool) -> str:
     """The open alerts in words, the worst first, or with `past` the newest of all; of a line those of all lines too.
 
-    Raises SettingsError for a line that there is not.
+    Raises SettingsError for a name that is no line's and no product's.
     """
-    if line is not None:
-        line_params(read_params(), line)
+    params = read_params()
+    if line is not None and line not in (params.get("products") or {}):
+        line_params(params, line)
     found = alerts.alerts(line, LAST) if past else alerts.open_alerts(line)
     nothing = "No alert." if past else "No alert is open."
     return "\n\n".join(map(_words, found)) or nothing
@@ -54,6 +55,7 @@ def _words(alert: Alert) -> str:
     said = [
         f"{alert.id}  {alert.severity}  {alert.line or 'all lines'}: {alert.title}",
         alert.reason,
+        *(f"- {headline}" for headline in alert.headlines),
         f"Since {_minutes(alert.opened)}; told to {_told(alert)}.",
     ]
     if seen is not None:

@@ -1,10 +1,11 @@
 """Alerts: raised once, updated, resolved; `.tidegate/alerts/<id>.json`. No text of users stands in one.
 
-One alert is open per line and kind. Sending comes after writing and may fail: flows.channels does it, and says so here.
+One alert is open per line, kind and subject. Sending comes after writing and may fail: flows.channels does it, and says
+so here.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ FOLDER = STATE / "alerts"
 SCHEMA = 1
 WAIT = 30.0  # seconds for another process that writes an alert
 
-Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel", "approval"]
+Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel", "approval", "opinion"]
 Happening = Literal["raised", "updated", "resolved", "test"]
 
 
@@ -81,6 +82,10 @@ class Alert(_Record):
     acknowledged: Acknowledged | None = None
     observation: str | None = None
     """The observation that it was last raised for."""
+    subject: str = ""
+    """What of the line it is about, where several things may be wrong at once: the entity and rule of an opinion."""
+    headlines: list[str] = []
+    """News that caused it, masked: what was published, never what a user wrote."""
     events: list[Event] = []
     deliveries: list[Delivery] = []
 
@@ -91,24 +96,33 @@ class Alert(_Record):
 
 
 def raise_alert(
-    line: str | None, kind: Kind, severity: Severity, title: str, reason: str, observation: str | None = None
+    line: str | None,
+    kind: Kind,
+    severity: Severity,
+    title: str,
+    reason: str,
+    observation: str | None = None,
+    subject: str = "",
+    headlines: Sequence[str] = (),
 ) -> Alert:
-    """Raise an alert, or renew the open one of the same line and kind; it is told anew only when it became worse.
+    """Raise an alert, or renew the open one of the same line, kind and subject; told anew only when it became worse.
 
     An acknowledgement holds until then as well. Never raises for what sending meets; where no record can be written,
     for a full disk, it is sent all the same.
     """
     title, reason, time = one_line(title), one_line(reason), stamp()
+    told = [one_line(text) for text in headlines]
     with _alone():
-        found = open_one(line, kind)
+        found = open_one(line, kind, subject)
         if found is None:
             alert = Alert(
                 id=new_id(datetime.now(UTC)), line=line, kind=kind, severity=severity, title=title, reason=reason,
                 opened=time, updated=time, observation=observation, events=[Event(what="raised", time=time)],
+                subject=subject, headlines=told,
             )  # fmt: skip
         else:
             news: dict[str, Any] = {"severity": severity, "title": title, "reason": reason, "updated": time}
-            news["observation"] = observation or found.observation
+            news |= {"observation": observation or found.observation, "headlines": told or found.headlines}
             if RANK[severity] > RANK[found.severity]:
                 news |= {"events": [*found.events, Event(what="updated", time=time)], "acknowledged": None}
             alert = found.model_copy(update=news)
@@ -120,10 +134,10 @@ def raise_alert(
     return _told(alert)
 
 
-def resolve(line: str | None, kind: Kind, reason: str) -> Alert | None:
-    """End the open alert of a line and kind; None where none is open."""
+def resolve(line: str | None, kind: Kind, reason: str, subject: str = "") -> Alert | None:
+    """End the open alert of a line, kind and subject; None where none is open."""
     with _alone():
-        found = open_one(line, kind)
+        found = open_one(line, kind, subject)
         if found is None:
             return None
         time = stamp()
@@ -160,9 +174,10 @@ def alerts(line: str | None = None, last: int | None = None) -> list[Alert]:
     return wanted[:last]
 
 
-def open_one(line: str | None, kind: Kind) -> Alert | None:
-    """The open alert of a line and kind; None where none is open."""
-    return next((alert for alert in open_alerts(line) if alert.kind == kind and alert.line == line), None)
+def open_one(line: str | None, kind: Kind, subject: str = "") -> Alert | None:
+    """The open alert of a line, kind and subject; None where none is open."""
+    wanted = (line, kind, subject)
+    return next((one for one in open_alerts(line) if (one.line, one.kind, one.subject) == wanted), None)
 
 
 def open_alerts(line: str | None = None) -> list[Alert]:

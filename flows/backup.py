@@ -34,7 +34,7 @@ log = logging.getLogger("tidegate")
 SCHEMA = 1
 MANIFEST = "manifest.json"
 PROJECT = ("params.yaml", "team.yaml", "dvc.lock")
-FOLDERS = ("alerts", "annotation", "approvals", "comparisons", "loop", "monitor", "releases")
+FOLDERS = ("alerts", "annotation", "approvals", "comparisons", "loop", "monitor", "opinion", "releases")
 """Of the state. What is not among them can be made or fetched again, or belongs to a process."""
 DATABASE = "log/predictions.db"
 ENDINGS = (".tar", ".tar.gz", ".tgz")

@@ -164,7 +164,7 @@ def _message(channel: "Apprise", alert: Alert, event: Event) -> Callable[[], str
         try:
             taken = channel.notify(
                 title=f"{TITLE}{MARKS[event.what]}{where}{alert.title}",
-                body=(alert.why_resolved if over else "") or alert.reason or alert.title,
+                body=alert.why_resolved if over and alert.why_resolved else _body(alert),
                 notify_type=NotifyType.SUCCESS if over else kind,
                 body_format=NotifyFormat.TEXT,
             )
@@ -173,6 +173,11 @@ def _message(channel: "Apprise", alert: Alert, event: Event) -> Callable[[], str
         return "" if taken else "it was not taken"
 
     return send
+
+
+def _body(alert: Alert) -> str:
+    """The reason, and the headlines behind it."""
+    return "\n".join([alert.reason or alert.title, *(f"- {headline}" for headline in alert.headlines)])
 
 
 def _delivery(what: alerts.Happening, event: int, time: str, channel: str, fault: str) -> Delivery:

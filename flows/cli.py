@@ -99,11 +99,17 @@ def run(
     force: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="run this stage though nothing changed")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="every line of params.yaml")] = False,
 ) -> None:
-    """Take lines from their sources to a release: every stage that something changed for, and no other."""
-    from flows.run import run_lines
+    """Take lines from their sources to a release: every stage that something changed for, and no other.
 
-    raise typer.Exit(run_lines([line] if line else None, until, force or []))
+    Without a line: those that params.yaml names as `default_lines`, or all where it names none.
+    """
+    from flows.run import run_lines
+    from flows.settings import default_lines
+
+    named = [line] if line else None if every else default_lines()
+    raise typer.Exit(run_lines(named, until, force or []))
 
 
 @app.command()
@@ -699,6 +705,52 @@ def answers_withdraw(
     from flows.answers import withdraw
 
     typer.echo(withdraw(line, names, by))
+
+
+lines = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="New lines.")
+app.add_typer(lines, name="line")
+
+
+@lines.command("add")
+def add_line(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="lower-case letters, digits and _", show_default=False)],
+    source: Annotated[str | None, typer.Option(help="its rows: a path, a glob or an address as s3://…")] = None,
+    labels: Annotated[str, typer.Option(help="all labels, as in negative,neutral,positive")] = "",
+    text: Annotated[str, typer.Option(help="the column of texts")] = "text",
+    label: Annotated[str, typer.Option(help="the column of labels")] = "label",
+    row_id: Annotated[str | None, typer.Option("--id", help="the column of ids; default: told by the text")] = None,
+    kind: Annotated[str, typer.Option(help="task kind")] = "classify",
+    block: Annotated[
+        Path | None, typer.Option(help="take the line's whole block from this YAML file, as examples/finance.yaml")
+    ] = None,
+) -> None:
+    """Write what a new line needs: its block in params.yaml, its expectations, its places in dvc.yaml and prefect.yaml.
+
+    Then `tidegate run NAME`. Nothing is written where something is wrong.
+    """
+    from flows.line_add import Wanted, add
+
+    columns = {"text": text, "label": label} | ({"id": row_id} if row_id else {})
+    given = tuple(one.strip() for one in labels.split(",") if one.strip())
+    path = context.obj / block if block else None
+    written = add(Wanted(name, kind, source, given, tuple(columns.items()), path))
+    typer.echo(f"{name} was added: {', '.join(map(str, written))}. `tidegate run {name}` takes it to a release.")
+
+
+@app.command()
+def opinion(
+    product: Annotated[str, typer.Argument(help="a product of params.yaml", show_default=False)],
+) -> None:
+    """Take new headlines of a product's feeds, score them, draw its opinion index, and alert where its rules say so.
+
+    Exit 0: nothing new is wrong; 3: an alert was raised; 1: a feed could not be read.
+    """
+    from flows.opinion.look import look
+
+    done = look(product)
+    typer.echo(done)
+    raise typer.Exit(done.exit_code)
 
 
 def main() -> None:

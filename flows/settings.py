@@ -1,7 +1,7 @@
 """All of params.yaml: every block of every line, validated at once."""
 
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -18,12 +18,13 @@ from tasks.annotation.settings import AnnotateSettings
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import Line
-from tasks.core.settings import PARAMS, Settings, explain, line_params, read_params
+from tasks.core.settings import PARAMS, Settings, explain, line_params, parse, read_params
 from tasks.drift.settings import MonitorSettings
 from tasks.evaluate import EvaluateSettings
 from tasks.export import ExportSettings
 from tasks.ingest import IngestSettings
 from tasks.label import LabelSettings
+from tasks.opinion.settings import OpinionSettings
 from tasks.quality_gate import QualityGateSettings
 from tasks.release import ReleaseSettings
 from tasks.release_gate import ReleaseGateSettings
@@ -104,12 +105,28 @@ class Params(Settings):
     """The top level of params.yaml; what is below is validated where it is used."""
 
     lines: dict[str, Any]
+    default_lines: tuple[str, ...] = Field((), description="what `tidegate run` takes without a name; none: all lines")
     serving: Any = None
     alerts: AlertSettings = AlertSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     up: UpSettings = UpSettings()
     ops: OpsSettings = OpsSettings()
     annotate: AnnotatePageSettings = AnnotatePageSettings()
+    products: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], OpinionSettings] = Field(
+        {}, description="what bundles lines: by name, other than a line's"
+    )
+
+    @model_validator(mode="after")
+    def _names_lines(self) -> "Params":
+        for name, product in self.products.items():
+            used = [product.sentiment, *([product.topic] if product.topic else [])]
+            if name in self.lines:
+                raise ValueError(f"products.{name} has the name of a line: both would keep data in data/{name}")
+            if unknown := [line for line in used if line not in self.lines]:
+                raise ValueError(f"products.{name} names {', '.join(unknown)}; lines are {', '.join(self.lines)}")
+        if unknown := [name for name in self.default_lines if name not in self.lines]:
+            raise ValueError(f"default_lines names {', '.join(unknown)}; lines are {', '.join(self.lines)}")
+        return self
 
 
 def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
@@ -130,6 +147,26 @@ def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
     if problems:
         raise SettingsError("params.yaml has errors:\n" + "\n".join(f"- {problem}" for problem in problems))
     return {name: settings[name] for name in lines or settings}
+
+
+def default_lines() -> list[str]:
+    """The lines that `tidegate run` takes where none is named. Raises SettingsError for a wrong top level."""
+    params = parse(Params, read_params(), str(PARAMS))
+    return list(params.default_lines or params.lines)
+
+
+def products() -> dict[str, OpinionSettings]:
+    """The products of params.yaml by name. Raises SettingsError for a wrong top level."""
+    return parse(Params, read_params(), str(PARAMS)).products
+
+
+def product(name: str) -> OpinionSettings:
+    """The settings of one product. Raises SettingsError where there is none of that name."""
+    known = products()
+    if name not in known:
+        names = ", ".join(known) or "none; docs/finance.md says how to write one"
+        raise SettingsError(f"There is no product {name!r} in {PARAMS}. Products: {names}.")
+    return known[name]
 
 
 def _top_level(params: dict[str, Any]) -> list[str]:

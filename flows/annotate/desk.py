@@ -33,6 +33,10 @@ class Desk:
         """The lines of params.yaml, by name."""
         return self._lines()
 
+    def links(self) -> Mapping[str, str]:
+        """None: who labels stays here."""
+        return {}
+
     def room(self, line: str) -> Room:
         """Where a line is labelled."""
         with self._lock:

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from flows.evidence import page
-from flows.ops import charts, forms
+from flows.ops import charts, forms, opinion
 from flows.ops.answers import RECORD, RELEASE, desk_of, site
 from flows.ops.desk import Desk
 from flows.ops.timeline import thinned
@@ -38,7 +38,7 @@ pages = APIRouter(dependencies=[Depends(visitor)])
 
 def create_app(desk: Desk) -> FastAPI:
     """The page's routes around a desk."""
-    return application(desk, site(), pages, forms.deeds, styles=PLOTLY_STYLES)
+    return application(desk, site(), pages, opinion.pages, forms.deeds, styles=PLOTLY_STYLES)
 
 
 @pages.get("/")

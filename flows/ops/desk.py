@@ -10,6 +10,7 @@ from flows.ops_settings import OpsSettings
 from flows.web.lines import Lines, Named
 from flows.web.sessions import Sessions
 from serving.security import Keys
+from tasks.opinion.settings import OpinionSettings
 
 THREADS = 8
 
@@ -30,6 +31,15 @@ class Desk:
     def lines(self) -> Mapping[str, Named]:
         """The lines of params.yaml, by name."""
         return self._lines()
+
+    def products(self) -> Mapping[str, OpinionSettings]:
+        """The products of params.yaml, by name."""
+        self._lines()
+        return self._lines.products
+
+    def links(self) -> Mapping[str, str]:
+        """The pages of the products, by their addresses."""
+        return {f"/products/{name}": one.title or name for name, one in self.products().items()}
 
     def watch(self, line: str) -> Watch:
         """What is watched of a line."""

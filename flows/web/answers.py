@@ -31,6 +31,10 @@ class Desk(Protocol):
         """The lines of params.yaml, by name."""
         ...
 
+    def links(self) -> Mapping[str, str]:
+        """Pages beside those of lines: their names by their addresses."""
+        ...
+
 
 def desk_of(request: Request) -> Desk:
     """The desk of the application that answers."""
@@ -80,7 +84,8 @@ def words(request: Request) -> Words:
 def html(request: Request, template: str, session: Session | None, code: int = 200, **values: Any) -> Response:
     """A page; a language that was chosen is remembered."""
     t, desk = words(request), desk_of(request)
-    shared = {"line": None, "languages": LANGUAGES, "lines": desk.lines(), "keyed": desk.keys.team is not None}
+    shared: dict[str, Any] = {"line": None, "languages": LANGUAGES, "keyed": desk.keys.team is not None}
+    shared |= {"lines": desk.lines(), "links": desk.links()}
     answer = HTMLResponse(site_of(request).page(template, **{**shared, "t": t, "session": session, **values}), code)
     if request.query_params.get("language") == t.language:
         answer.set_cookie(COOKIE, t.language, max_age=YEAR, httponly=True, samesite="strict", secure=secure(request))

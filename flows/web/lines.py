@@ -1,12 +1,13 @@
-"""The lines of params.yaml, as pages know them."""
+"""The lines and products of params.yaml, as pages know them."""
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.settings import LineSettings, load
+from flows.settings import LineSettings, load, products
 from tasks.core.errors import TidegateError
 from tasks.core.settings import PARAMS
+from tasks.opinion.settings import OpinionSettings
 
 log = logging.getLogger("tidegate")
 
@@ -27,6 +28,7 @@ class Lines:
         """Raises SettingsError where params.yaml is wrong."""
         self._seen = 0
         self._lines: dict[str, Named] = {}
+        self.products: dict[str, OpinionSettings] = {}
         self._lines = self._load()
 
     def __call__(self) -> dict[str, Named]:
@@ -40,6 +42,7 @@ class Lines:
 
     def _load(self) -> dict[str, Named]:
         self._seen = _changed(PARAMS)
+        self.products = products()
         return {name: Named(name, settings.release.title or name, settings) for name, settings in load().items()}
 
 

@@ -11,10 +11,11 @@ from tasks.sources.http import HttpSource
 from tasks.sources.huggingface import HuggingfaceSource
 from tasks.sources.log import LogSource
 from tasks.sources.package import PackageSource
+from tasks.sources.rss import RssSource
 from tasks.sources.sql import SqlSource
 
 Source = Annotated[
-    FileSource | PackageSource | SqlSource | HttpSource | HuggingfaceSource | LogSource | AnswersSource,
+    FileSource | PackageSource | SqlSource | HttpSource | RssSource | HuggingfaceSource | LogSource | AnswersSource,
     Field(discriminator="kind"),
 ]
 """Any source, told apart by `kind`. A new kind is one more module and its class here."""
@@ -46,6 +47,7 @@ __all__ = [
     "HuggingfaceSource",
     "LogSource",
     "PackageSource",
+    "RssSource",
     "Source",
     "Sources",
     "SqlSource",

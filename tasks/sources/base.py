@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+LATER = [("skip", 0)]
+"""Settings that a first version had not, and the defaults that read as it did."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """One thing that a source holds now: a file, a member of an archive.
@@ -88,8 +92,12 @@ class SourceBase(Settings):
         return set(self.columns)
 
     def reading(self) -> str:
-        """Digest of the settings that decide what is read out of the same bytes."""
+        """Digest of the settings that decide what is read out of the same bytes.
+
+        One that came later counts where it is not at its default, so that what was read before is not read again.
+        """
         content = self.model_dump(mode="json", exclude=self.location())
+        content = {name: value for name, value in content.items() if (name, value) not in LATER}
         return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=8).hexdigest()
 
     def location(self) -> set[str]:

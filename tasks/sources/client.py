@@ -5,7 +5,7 @@ import email.utils
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PATIENCE = 300.0  # seconds that Retry-After may ask for; who is told to wait longer comes back another time
 REDIRECTS = 5
 SLOWEST = 20  # times `timeout` that one answer may take in all
+UNCHANGED = 304
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -32,6 +33,14 @@ class Answer:
     url: str
     content: Any
     link: str | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """What came from an address, and the headers beside it, by names in small letters."""
+
+    body: bytes
+    headers: Mapping[str, str]
 
 
 class GoneError(SourceError):
@@ -74,6 +83,22 @@ class Client:
         Raises GoneError for 400, 404 and 410, SourceError when the service refuses, answers with no JSON or with too
         much of it, or fails in every try. Messages have addresses without their query, and no content.
         """
+        answer: Answer = self._patiently(url, parameters, {}, self._parsed, tries)
+        return answer
+
+    def fetch(self, url: str, headers: Mapping[str, str], tries: int | None = None) -> Page | None:
+        """What is at an address; None where it has not changed since what the headers name. Raises as `get` does."""
+        page: Page | None = self._patiently(url, {}, headers, self._page, tries)
+        return page
+
+    def _patiently(
+        self,
+        url: str,
+        parameters: Mapping[str, str],
+        headers: Mapping[str, str],
+        take: "Callable[[str, httpx.Response], Any]",
+        tries: int | None,
+    ) -> Any:
         import httpx
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
@@ -87,26 +112,38 @@ class Client:
             retry=retry_if_exception_type(_LaterError),
             reraise=True,
         )
-        answer: Answer = again(self._once, whole)
-        return answer
+        return again(self._once, whole, headers, take)
 
-    def _once(self, url: str) -> Answer:
+    def _once(self, url: str, headers: Mapping[str, str], take: "Callable[[str, httpx.Response], Any]") -> Any:
         for _ in range(REDIRECTS + 1):
-            with self._reaching(url), self._sent(url) as response:
-                if not response.is_redirect:
-                    return self._answer(url, response)
+            with self._reaching(url), self._sent(url, headers) as response:
+                if not response.has_redirect_location:
+                    return take(url, response)
                 url = urljoin(url, response.headers["Location"])
         raise SourceError(f"{public(url)}: more than {REDIRECTS} redirects, one after the other.")
 
     @contextlib.contextmanager
-    def _sent(self, url: str) -> "Iterator[httpx.Response]":
+    def _sent(self, url: str, more: Mapping[str, str]) -> "Iterator[httpx.Response]":
         time.sleep(max(0.0, self.next_turn - time.monotonic()))
         self.next_turn = time.monotonic() + self.gap
-        headers = self.headers if origin(url) == self.home else {}
+        headers = {**more, **(self.headers if origin(url) == self.home else {})}
         with self.http.stream("GET", url, headers=headers) as response:
             yield response
 
-    def _answer(self, url: str, response: "httpx.Response") -> Answer:
+    def _page(self, url: str, response: "httpx.Response") -> Page | None:
+        if response.status_code == UNCHANGED:
+            return None
+        self._accept(url, response)
+        return Page(self._body(url, response), {name.lower(): value for name, value in response.headers.items()})
+
+    def _parsed(self, url: str, response: "httpx.Response") -> Answer:
+        self._accept(url, response)
+        body = self._body(url, response)
+        link = response.links.get("next", {}).get("url")
+        return Answer(url, _json(url, body, response.headers.get("Content-Type", "")), link)
+
+    def _accept(self, url: str, response: "httpx.Response") -> None:
+        """Raise what a status other than 200 means."""
         status = response.status_code
         if status in TEMPORARY:
             raise _LaterError(f"{public(url)} answers {status}. Run sync again later.", _asked_to_wait(response))
@@ -116,9 +153,6 @@ class Client:
             raise SourceError(f"{public(url)} answers {status}: it refuses the key, or there is none. See `auth:`.")
         if status != 200:
             raise SourceError(f"{public(url)} answers {status}, which is no page.")
-        body = self._body(url, response)
-        link = response.links.get("next", {}).get("url")
-        return Answer(url, _parsed(url, body, response.headers.get("Content-Type", "")), link)
 
     def _body(self, url: str, response: "httpx.Response") -> bytes:
         body, end = bytearray(), time.monotonic() + SLOWEST * self.timeout
@@ -157,7 +191,7 @@ def origin(url: str) -> tuple[str, str, int | None]:
     return scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(scheme)
 
 
-def _parsed(url: str, body: bytes, content_type: str) -> Any:
+def _json(url: str, body: bytes, content_type: str) -> Any:
     """JSON, or an error that tells a log-in page from a page that broke off."""
     if body.lstrip()[:1] == b"<" or "html" in content_type.lower():
         raise SourceError(

@@ -44,6 +44,13 @@ class Auth(Settings):
             )
         return str(given)
 
+    def headers(self, what: str) -> dict[str, str]:
+        """The header with the key. `what` names it in messages. Raises SourceError where it is not set, or no text."""
+        key = from_environment(self.env, what)
+        if not (key.isascii() and key.isprintable()):
+            raise SourceError(f"The key in {self.env} has characters that no header can carry. Set it anew.")
+        return {self.header: f"{self.prefix}{key}"}
+
 
 class Paging(Settings):
     """How one page leads to the next."""
@@ -92,19 +99,7 @@ class HttpSource(FeedSettings):
     @field_validator("url", mode="before")
     @classmethod
     def _no_secret(cls, given: Any) -> str:
-        url = str(given)
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            raise SettingsError("`url:` of a source of kind http is no address as https://host/path.") from None
-        if "@" in parts.netloc or any(SECRET.search(name) for name, _ in parse_qsl(parts.query)):
-            raise SettingsError(
-                "`url:` of a source of kind http holds a key or a password, which is not shown here. Take it out of "
-                "params.yaml, put it into an environment variable and name that one under `auth: {env: ...}`."
-            )
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError("`url:` of a source of kind http is no address as https://host/path.")
-        return url
+        return without_secret(given, "http")
 
     @field_validator("auth", mode="before")
     @classmethod
@@ -279,13 +274,25 @@ class HttpSource(FeedSettings):
         return value
 
     def _client(self) -> Client:
-        headers = {}
-        if self.auth is not None:
-            key = from_environment(self.auth.env, f"The key of source {self.name!r}")
-            if not (key.isascii() and key.isprintable()):
-                raise SourceError(f"The key in {self.auth.env} has characters that no header can carry. Set it anew.")
-            headers = {self.auth.header: f"{self.auth.prefix}{key}"}
+        headers = self.auth.headers(f"The key of source {self.name!r}") if self.auth else {}
         return Client(self.url, headers, self.timeout, self.per_second, int(self.max_mb * 2**20))
+
+
+def without_secret(given: Any, kind: str) -> str:
+    """The address of a source. Raises SettingsError, which does not quote it, where it holds a key or is none."""
+    url = str(given)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise SettingsError(f"`url:` of a source of kind {kind} is no address as https://host/path.") from None
+    if "@" in parts.netloc or any(SECRET.search(name) for name, _ in parse_qsl(parts.query)):
+        raise SettingsError(
+            f"`url:` of a source of kind {kind} holds a key or a password, which is not shown here. Take it out of "
+            "params.yaml, put it into an environment variable and name that one under `auth: {env: ...}`."
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"`url:` of a source of kind {kind} is no address as https://host/path.")
+    return url
 
 
 def found(content: Any, path: str) -> Any:

@@ -39,6 +39,7 @@ class TableSettings(Settings):
     encoding: str = Field("utf-8", description="of csv, tsv and jsonl")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="by default , for csv and tab for tsv")
     quote: str | None = Field(None, max_length=1, description='by default " for csv and none ("") for tsv')
+    skip: int = Field(0, ge=0, le=1000, description="lines of csv and tsv behind the header that are no rows")
     columns: dict[Column, str | int] = Field(description="our column: theirs, by name or by place from 0")
 
     @field_validator("encoding")
@@ -205,6 +206,7 @@ def _open_csv(stream: IO[bytes], settings: TableSettings, refuse: Any, only: lis
             use_threads=False,  # or the number of a bad row is not told
             block_size=BLOCK,
             autogenerate_column_names=not settings.header,
+            skip_rows_after_names=settings.skip,
             encoding="utf8" if settings.encoding == "utf-8" else settings.encoding,
         ),
         ParseOptions(

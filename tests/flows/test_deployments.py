@@ -23,7 +23,8 @@ def flow_of(deployment):
 
 def test_prefect_yaml_schedules_the_lines_of_params_yaml(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert [one["name"] for one in deployments.check(LINES)] == ["release", "monitor", "retrain", "cleanup", "approve"]
+    names = ["release", "monitor", "retrain", "cleanup", "approve", "opinion"]
+    assert [one["name"] for one in deployments.check(LINES)] == names
     for name in deployments.PER_LINE:
         for schedule in DEPLOYMENTS[name]["schedules"]:
             assert schedule["parameters"] == {"line": schedule["slug"]}

@@ -1,0 +1,166 @@
+"""`tidegate line add`: a new line is configuration, written whole or not at all."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import tidegate
+from conftest import ROOT
+from toy import here, toy_params, write_reviews
+
+from flows import deployments
+from flows.dag import Dag
+from flows.line_add import Wanted, add
+from flows.settings import default_lines, load
+from tasks.core.errors import SettingsError
+from tasks.expectations import load as load_suite
+
+FILES = ("params.yaml", "dvc.yaml", "prefect.yaml")
+
+
+@pytest.fixture
+def project(workdir):
+    """The project's own settings, without code."""
+    for name in FILES:
+        shutil.copy(ROOT / name, workdir)
+    return workdir
+
+
+def content():
+    return {path.as_posix(): path.read_text() for path in Path().rglob("*.yaml")}
+
+
+def test_all_that_a_line_needs_is_there_and_nothing_else_moves(project):
+    before = content()
+    names = list(load())
+    add(Wanted("mood", source="s3://texts/*.csv", labels=("bad", "so so", "good"), columns=(("text", "a: b"),)))
+    after = content()
+    assert list(load()) == [*names, "mood"]
+    assert load()["mood"].label.labels == ["bad", "so so", "good"]
+    assert load()["mood"].sources[0].columns == {"text": "a: b"}
+    assert load_suite(Path("data/mood/expectations.yaml"), ["id", "text", "characters", "split_key"])
+    assert 'return "bad"' in Path("data/mood/labelling/README.md").read_text()
+    assert yaml.safe_load(after["dvc.yaml"])["artifacts"]["mood"]["path"] == "data/mood/release/bundle"
+    sleeping = [
+        one for block in deployments.check(load()) for one in block.get("schedules", []) if one["slug"] == "mood"
+    ]
+    assert [one["active"] for one in sleeping] == [False, False]
+    for name in FILES:
+        lines = after[name].splitlines()
+        assert [line for line in before[name].splitlines() if line not in lines] == []
+    assert default_lines() == ["sentiment"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Wanted("sentiment", source="a.csv", labels=("a", "b")), "in params.yaml already"),
+        (Wanted("Mood", source="a.csv", labels=("a", "b")), "'Mood'; allowed are lower-case"),
+        (Wanted("mood", source="a.csv", labels=("a",)), "two labels or more"),
+        (Wanted("mood", labels=("a", "b")), "needs `--source`"),
+        (Wanted("mood", kind="paint", source="a.csv", labels=("a", "b")), "no kind 'paint'.*classify"),
+        (Wanted("mood", source="a.csv", labels=("a", "a", "b")), "labels must differ"),
+        (Wanted("mood", source="a.csv", labels=("a", "b"), columns=(("label", "x"),)), "which one holds the text"),
+        (Wanted("mood", block=Path("none.yaml")), "cannot be read"),
+        (Wanted("mood", block=Path("params.yaml")), "no block for the line mood"),
+        (Wanted("moody", block=Path("wrong.yaml")), "lines.moody.trian: unknown key.*'train'"),
+        (Wanted("anchored", block=Path("anchored.yaml")), "no block for the line anchored: found undefined alias"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(project, wanted, message):
+    Path("wrong.yaml").write_text("moody:\n  trian: {}\n")
+    Path("anchored.yaml").write_text("anchored: *nobody\n")
+    before = content()
+    with pytest.raises(SettingsError, match=f"(?s){message}"):
+        add(wanted)
+    assert content() == before
+
+
+def test_a_block_of_an_example_comes_with_its_comments_and_another_path(project):
+    add(Wanted("finance_sentiment", source="/data/Sentences_50Agree.txt", block=ROOT / "examples/finance.yaml"))
+    assert load()["finance_sentiment"].sources[0].path == "/data/Sentences_50Agree.txt"
+    assert "non-commercial" in Path("params.yaml").read_text().lower()
+
+
+def test_files_that_are_there_are_kept(project):
+    kept = Path("data/mood/expectations.yaml")
+    kept.parent.mkdir(parents=True)
+    kept.write_text("[]\n")
+    add(Wanted("mood", source="a.csv", labels=("a", "b")))
+    assert kept.read_text() == "[]\n"
+
+
+def test_the_command_says_what_it_wrote(project):
+    done = tidegate("line", "add", "mood", "--source", "a.csv", "--labels", "no, yes", "--id", "n")
+    assert done.returncode == 0, done.stdout
+    assert "data/mood/expectations.yaml" in done.stdout
+    assert load()["mood"].sources[0].columns == {"text": "text", "label": "label", "id": "n"}
+    wrong = tidegate("line", "add", "mood", "--source", "a.csv", "--labels", "no,yes")
+    assert (wrong.returncode, wrong.stdout.count("error:")) == (2, 1)
+
+
+def changed():
+    """Stages that DVC would run, by name."""
+    dag = Dag()
+    return {stage.addressing for line in load() for stage in dag.stages(line) if dag.changed(stage)}
+
+
+def test_whatever_stages_read_beside_what_stages_write_is_there_for_every_line():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    read = {dep for stage in stages.values() for dep in stage["do"]["deps"] if dep.startswith("data/")}
+    own = {dep for dep in read if dep.split("/")[2] not in (*stages, "inbox")}
+    for line in yaml.safe_load((ROOT / "params.yaml").read_text())["lines"]:
+        assert [dep for dep in own if not (ROOT / dep.replace("${key}", line)).exists()] == []
+
+
+def test_no_stage_of_a_line_hangs_on_another_line():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for stage in stages.values():
+        entry = stage["do"]
+        named = [*entry["deps"], *entry["params"], *map(str, entry["outs"])]
+        assert stage["foreach"] == "${lines}"
+        assert [one for one in named if "sentiment" in one or "finance" in one] == []
+        assert all(one.startswith("lines.${key}.") for one in entry["params"])
+        assert all("/${key}/" in one for one in named if one.startswith("data/"))
+
+
+def test_nothing_of_one_line_runs_again_when_another_comes_or_changes(lines, tmp_path, monkeypatch):
+    folder = shutil.copytree(lines["run"], tmp_path / "copy", symlinks=True)
+    monkeypatch.chdir(folder)
+    assert changed() == set()
+    write_reviews(Path("more.csv"), rows=600, seed=1)
+    columns = {"id": "review_id", "text": "body", "label": "sentiment"}
+    add(Wanted("mood", source="more.csv", labels=("negative", "positive"), columns=tuple(columns.items())))
+    assert {name.partition("@")[2] for name in changed()} == {"mood"}
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("max_length: 32", "max_length: 31"))
+    assert {name for name in changed() if name.endswith("@toy")} >= {"train@toy"}
+    assert "label@toy" not in changed()
+
+
+@pytest.mark.long
+def test_a_line_that_was_added_runs_to_its_release_and_the_other_has_nothing_to_do(lines, tiny_encoder, tmp_path):
+    folder = shutil.copytree(lines["run"], tmp_path / "copy", symlinks=True)
+    block = toy_params("more.csv", tiny_encoder)["lines"]["toy"]
+    (folder / "block.yaml").write_text(yaml.safe_dump({"mood": block}))
+    write_reviews(folder / "more.csv", rows=600, seed=1)
+    place = here(lines, "run") | {"cwd": folder}
+    place["env"] = {**place["env"], "PYTHONPATH": str(folder)}
+    made = tidegate("line", "add", "mood", "--block", "block.yaml", **place)
+    assert made.returncode == 0, made.stdout
+    done = tidegate("run", "--all", **place)
+    assert done.returncode == 0, done.stdout
+    assert "toy is up to date" in done.stdout
+    assert "Release" in done.stdout
+    again = tidegate("run", "--all", **place)
+    assert again.stdout.count("Nothing to do") == 2, again.stdout
+
+
+def test_default_lines_are_lines(project):
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("default_lines: [sentiment]", "default_lines: [sentimnt]"))
+    with pytest.raises(SettingsError, match="default_lines names sentimnt; lines are sentiment"):
+        load()
+    Path("params.yaml").write_text(text.replace("default_lines: [sentiment]", ""))
+    assert default_lines() == list(load())
