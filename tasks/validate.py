@@ -125,8 +125,9 @@ def _view(table: "pa.Table") -> "pd.DataFrame":
     ratings = Ratings.of(table["ratings"])
     frame: pd.DataFrame = table.select(_viewed()).to_pandas()
     frame["characters"] = pc.utf8_length(table["text"]).to_pandas()
-    # unknown, not none, where a label stands in their place: a floor under ratings is not meant for such rows
-    frame["ratings_count"] = pd.Series(ratings.count).where((ratings.count > 0) | frame["label"].isna()).astype("Int64")
+    # unknown, not none, where a label or votes stand in their place: a floor under ratings is not meant for such rows
+    silent = frame["label"].isna() & (pc.fill_null(pc.list_value_length(table["votes"]), 0).to_pandas() == 0)
+    frame["ratings_count"] = pd.Series(ratings.count).where((ratings.count > 0) | silent).astype("Int64")
     frame["ratings_min"] = ratings.low
     frame["ratings_max"] = ratings.high
     return frame

@@ -98,6 +98,10 @@ def mixed(tmp_path_factory):
     frame.at[6, "ratings"] = None
     frame.loc[6, "label"] = None
     frame.at[7, "ratings"] = None  # and keeps its label, which stands in their place
+    frame["votes"] = frame["votes"].astype(object)
+    frame.at[8, "ratings"] = None
+    frame.at[8, "votes"] = [{"who": "a", "label": "good"}]  # and so do votes
+    frame.loc[8, "label"] = None
     folder, found = run(frame)
     yield folder.absolute(), found, frame
     patch.undo()
