@@ -51,6 +51,7 @@ def walked(folder, encoder):
         LINE.folder.mkdir(parents=True)
         (LINE.folder / "expectations.yaml").write_text("[]\n")
         (LINE.folder / "behaviour.yaml").write_text(BEHAVIOUR)
+        (LINE.folder / "labelling").mkdir()
         settings = load()["toy"]
         sync(LINE, settings.sources, settings.text)
         for stage in STAGES:
