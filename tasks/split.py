@@ -11,6 +11,7 @@ from tasks.core.errors import DataError
 from tasks.core.files import read_json, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.core.stage import run_stage
+from tasks.scope import FILE as OUT_OF_SCOPE
 from tasks.similar import NearSettings, drawn, gram_size, near_pairs, plain
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
 
     Reads label/labeled.parquet and label/labels.json; writes train.parquet, validation.parquet, test.parquet and
     reserve.parquet (tasks.rows.LABELED, by id) and report.json. Copies of a text have one split_key and so one side.
+    Rows whose label is not in labels.json are out of scope: they stand in out_of_scope.parquet alone, with their side.
     Texts that only cleaning or masking made equal may fall on two sides: they leave train for validation's and test's
     sake, validation for test's, and the reserve for anyone's. Raises DataError when a side is empty or lacks a label.
     """
+    import pyarrow as pa
+
     from tasks.core.files import read_parquet
     from tasks.rows import LABELED
 
@@ -59,8 +63,10 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     frame["side"] = side_of(frame["split_key"], settings)
     ambiguous = frame["ambiguous"] & (frame["side"] == "train") & settings.drop_ambiguous_from_train
     copies = _shadowed(frame) & ~ambiguous
-    reserved = frame[(frame["side"] == RESERVE) & ~copies]
-    kept = frame[frame["side"].isin(SIDES) & ~ambiguous & ~copies]
+    outside = ~frame["label"].isin(labels)
+    strange = frame[outside & ~copies]
+    reserved = frame[(frame["side"] == RESERVE) & ~copies & ~outside]
+    kept = frame[frame["side"].isin(SIDES) & ~ambiguous & ~copies & ~outside]
     counts = _counts(kept, labels)
     _all_filled(counts, settings)
     report = _report(kept, counts) | {
@@ -68,9 +74,13 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
         "near_duplicates": near_duplicates(kept, settings),
         "reserved": len(reserved),
     }
+    if len(strange):
+        report["out_of_scope"] = {side: int((strange["side"] == side).sum()) for side in PLACES}
     parts = {side: kept[kept["side"] == side] for side in SIDES} | {RESERVE: reserved}
     for name, part in parts.items():
         write_parquet(out / f"{name}.parquet", part[LABELED.names], LABELED)
+    schema = LABELED.append(pa.field("side", pa.string()))
+    write_parquet(out / OUT_OF_SCOPE, strange[schema.names], schema)
     write_json(out / "report.json", report)
     log.info("%s", ", ".join(f"{name} {len(part)}" for name, part in parts.items()))
 

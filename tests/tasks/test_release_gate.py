@@ -138,7 +138,7 @@ def test_a_flipped_order_of_labels_is_found_by_its_check(line, tmp_path):
 def test_names_are_compared_where_the_graph_turned_its_outputs(line):
     signature = read_signature(line.file("export", "signature.json"))
     turned = signature.model_copy(update={"labels": signature.labels[::-1]})
-    truth = gates.measured(line.file("split", "test.parquet"), line.file("evaluate", "predictions.parquet"), signature)
+    truth = gates.measured(line, signature)
     model = Model.open(line.folder / "export/variants", line.file("train", "tokenizer.json"), turned, "fp32")
     found = gates.checks(model, truth, ReleaseGateSettings().fp32, ReleaseGateSettings())
     assert {c.name: c.value for c in found.checks}["fp32.agreement"] == 0
