@@ -185,7 +185,7 @@ def _report(frame: "pd.DataFrame", counts: "pd.DataFrame") -> dict[str, Any]:
     }
 
 
-__all__ = ["RESERVE", "SIDES", "SplitSettings", "near_duplicates", "side_of", "split"]
+__all__ = ["OUT_OF_SCOPE", "PLACES", "RESERVE", "SIDES", "SplitSettings", "near_duplicates", "side_of", "split"]
 
 if __name__ == "__main__":
     run_stage(split)
