@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import scope
@@ -34,6 +34,7 @@ def test_an_unknown_score_is_named():
         scope.scores("distance", np.zeros((1, 2)), np.zeros((1, 2)))
 
 
+@settings(max_examples=50, deadline=None)
 @given(rates, st.integers(60, 400), st.integers(0, 5), st.booleans())
 def test_the_rate_is_held_on_the_rows_that_it_is_fitted_to(rate, rows, seed, ties):
     strange = np.random.default_rng(seed).normal(size=rows).round(1 if ties else 9)
@@ -49,11 +50,11 @@ def test_the_rate_is_held_on_the_rows_that_it_is_fitted_to(rate, rows, seed, tie
 def test_the_rate_is_held_on_new_rows_on_average():
     rng = np.random.default_rng(0)
     seen = []
-    for _ in range(2000):
+    for _ in range(1000):
         strange = rng.normal(size=30)
         bound = scope.fit(strange[:0], strange, wanted(false_accept=0.1))
         seen.append((rng.normal(size=50) >= bound["threshold"]).mean())
-    assert np.mean(seen) == pytest.approx(3 / 31, abs=0.006)
+    assert np.mean(seen) == pytest.approx(3 / 31, abs=0.008)
 
 
 def test_nineteen_rows_can_hold_one_in_twenty_and_eighteen_cannot():
