@@ -87,16 +87,16 @@ def standing(folder: ServingFolder, line: str) -> Standing:
     """The base of the release that serves, with the changes since. Raises StageError where nothing serves the line."""
     import pandas as pd
 
-    from tasks.search import COLUMNS as STORED
-    from tasks.search import FILE
+    from tasks import search
 
     pointer = folder.pointer(line)
     if pointer is None:
         raise StageError(f"Nothing serves {line}: its answers come with a release. `tidegate promote {line}` first.")
     bundle = folder.fetch(line, pointer.release, STATE / "served")
-    released = pd.read_parquet(bundle / f"{pointer.variant}.{FILE}", columns=STORED[:-1]).assign(change=0)
+    base = search.read(bundle / f"{pointer.variant}.{search.FILE}")
+    released = pd.DataFrame({"id": base.ids, "text": base.texts, "label": base.labels, "change": 0})
     changes = folder.changes(line) or Changes(line=line)
-    places, added = changes.standing(released["id"].tolist(), released["label"].tolist())
+    places, added = changes.standing(base.ids, base.labels)
     came = {entry: n for n, change in enumerate(changes.changes, 1) for entry in change.added}
     rows = pd.DataFrame([{**entry.model_dump(), "change": came[entry]} for entry in added], columns=released.columns)
     return Standing(changes, pd.concat([released.iloc[places], rows], ignore_index=True))

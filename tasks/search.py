@@ -1,13 +1,15 @@
-"""Exact search in a base of answers: numpy and pyarrow alone, what evaluates, gates and serves.
+"""Exact search in a base of answers, with numpy alone: what evaluates, gates and serves.
 
 An entry of a base is a text with the label that it leads to and its embedding, a float32 vector of length 1. What a
 library's index would take over for millions of entries is `Exact`.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +17,14 @@ from numpy.typing import NDArray
 from tasks.core.errors import StageError
 from tasks.core.files import atomic
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 SCALE = 20.0
 """Of cosines as logits, in training as in answers: a softmax over cosines alone would be nearly even."""
-FILE = "answers.parquet"
-"""The base of a variant is `<variant>.answers.parquet` beside its graph, with COLUMNS."""
-COLUMNS = ["id", "text", "label", "embedding"]
+FILE = "answers.npz"
+"""The base of a variant is `<variant>.answers.npz` beside its graph; where it serves, there is no reader of parquet."""
+COLUMNS = ["id", "text", "label"]
 CELLS = 1 << 24  # similarities held at a time: 64 MB
 
 
@@ -55,12 +54,9 @@ class Base:
     """The entries of a base, [entries] each."""
 
     ids: list[str]
+    texts: list[str]
     labels: list[str]
     vectors: Floats
-
-    def index(self, names: Sequence[str]) -> Exact:
-        """What finds the nearest entry of each of `names`. Raises StageError on an entry of another label."""
-        return Exact(self.vectors, owned(self.labels, names), len(names))
 
 
 def ranks(similarities: NDArray[np.floating[Any]], actual: Indices) -> Indices:
@@ -76,32 +72,27 @@ def reciprocal(places: Indices, most: int = 10) -> NDArray[np.float64]:
     return np.where(places <= most, 1 / places, 0.0)
 
 
-def write(path: Path, entries: "pd.DataFrame", vectors: Floats) -> None:
-    """Write a base: the entries' id, text and label with their embeddings [entries, width]."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = [pa.array(entries[name], pa.string()) for name in COLUMNS[:-1]]
-    embedding = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float32()), vectors.shape[1])
-    with atomic(path) as temporary:
-        pq.write_table(pa.table([*columns, embedding], COLUMNS), temporary, compression="zstd")
+def write(path: Path, base: Base) -> None:
+    """Write a base as numpy's npz: `entries`, the bytes of JSON with COLUMNS, and `embedding` [entries, width]."""
+    columns = dict(zip(COLUMNS, (base.ids, base.texts, base.labels), strict=True))
+    entries = np.frombuffer(json.dumps(columns, ensure_ascii=False).encode(), np.uint8)
+    with atomic(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, entries=entries, embedding=base.vectors)
 
 
 def read(path: Path) -> Base:
-    """A base without its texts. Raises StageError when it is missing or broken."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """A base as it was written. Raises StageError when it is missing or broken."""
     try:
-        table = pq.read_table(path, columns=["id", "label", "embedding"])
-        vectors = table["embedding"].combine_chunks()
-        width = vectors.type.list_size
+        with np.load(path, allow_pickle=False) as stored:
+            columns = json.loads(stored["entries"].tobytes())
+            base = Base(columns["id"], columns["text"], columns["label"], stored["embedding"])
     except FileNotFoundError:
         raise StageError(f"{path} is missing: the model has no answers to find. Export and release again.") from None
-    except (OSError, pa.ArrowException, AttributeError) as error:
-        raise StageError(f"{path} is broken ({str(error).splitlines()[0]}). Export and release again.") from None
-    found = vectors.flatten().to_numpy().reshape(-1, width)
-    return Base(table["id"].to_pylist(), table["label"].to_pylist(), found)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        raise StageError(f"{path} is broken ({error}). Export and release again.") from None
+    if not len(base.ids) == len(base.texts) == len(base.labels) == len(base.vectors) > 0:
+        raise StageError(f"{path} is broken: it has no entries, or not all of each. Export and release again.")
+    return base
 
 
 def owned(labels: Sequence[str], names: Sequence[str]) -> Indices:

@@ -1,6 +1,8 @@
 """A whole line of kind retrieve on a tiny encoder: ten stages, a release, and the service that answers with it."""
 
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
 from serving.hub import Hub
 from serving.metrics import Metrics
+from tasks import search
 from tasks.bundle import load_release, release_id
 from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
@@ -53,11 +56,10 @@ def test_both_variants_are_admissible_and_bring_their_base(project):
     assert (manifest.kind, manifest.labels, manifest.admissible) == ("retrieve", sorted(ABOUT), ["fp32", "int8"])
     train = pq.read_table(project / LINE.file("split", "train.parquet"))
     for variant in manifest.admissible:
-        assert f"{variant}.answers.parquet" in manifest.files
-        base = pq.read_table(project / BUNDLE / f"{variant}.answers.parquet")
-        assert base["id"].to_pylist() == sorted(train["id"].to_pylist())
-        lengths = np.linalg.norm(np.array(base["embedding"].to_pylist()), axis=1)
-        assert lengths == pytest.approx(1, abs=1e-5)
+        assert f"{variant}.answers.npz" in manifest.files
+        base = search.read(project / BUNDLE / f"{variant}.answers.npz")
+        assert base.ids == sorted(train["id"].to_pylist())
+        assert np.linalg.norm(base.vectors, axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_release_answers_alone_and_elsewhere(project, tmp_path):
@@ -67,6 +69,16 @@ def test_the_release_answers_alone_and_elsewhere(project, tmp_path):
         assert answers.labels.tolist() == ["music", "people"]
         assert answers.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
         assert (answers.similarities.argmax(axis=1) == answers.probabilities.argmax(axis=1)).all()
+
+
+def test_what_answers_needs_no_heavy_library(project):
+    seen = (
+        "import sys; from pathlib import Path; from tasks.inference import Model\n"
+        f"print(*Model.load(Path({str(BUNDLE)!r}), 'int8').predict(['is the music good']).labels)\n"
+        "print(sorted({'torch', 'transformers', 'pandas', 'pyarrow', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", seen], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["music", "[]"]
 
 
 def test_fp32_is_as_near_to_the_answers_as_torch(project):

@@ -42,22 +42,22 @@ def calibrator(fitted: Mapping[str, Any]) -> None:
 
 
 def calibration_of(variant: str, line: Line, core: Path, signature: Mapping[str, Any]) -> dict[str, Any]:
-    """The calibration of a variant whose graph is the file `core`; writes `<variant>.answers.parquet` beside it.
+    """The calibration of a variant whose graph is the file `core`; writes `<variant>.answers.npz` beside it.
 
     The base is split/train.parquet, embedded by the graph itself, ordered by id. The calibration is that of evaluate
     for fp32; for others a temperature fitted on how near the validation rows lie to the base.
     """
     model = core_model(variant, line, core, signature)
     labels = model.signature.labels
-    entries = read_parquet(line.file("split", "train.parquet"), search.COLUMNS[:-1])
-    entries = entries.sort_values("id", ignore_index=True)
-    vectors = model.run(entries["text"].tolist(), CORE)["embedding"]
-    search.write(core.with_name(f"{variant}.{search.FILE}"), entries, vectors)
+    entries = read_parquet(line.file("split", "train.parquet"), search.COLUMNS).sort_values("id")
+    ids, texts, owners = (entries[name].tolist() for name in search.COLUMNS)
+    vectors = model.run(texts, CORE)["embedding"]
+    search.write(core.with_name(f"{variant}.{search.FILE}"), search.Base(ids, texts, owners, vectors))
     known: dict[str, Any] = read_json(line.file("evaluate", "calibration.json"))
     if variant == "fp32":
         return known
     rows = read_parquet(line.file("split", "validation.parquet"), ["text", "label"])
-    index = search.Exact(vectors, search.owned(entries["label"].tolist(), labels), len(labels))
+    index = search.Exact(vectors, search.owned(owners, labels), len(labels))
     similarities = index.similarities(model.run(rows["text"].tolist(), CORE)["embedding"])
     actual = rows["label"].map(labels.index).to_numpy(dtype=np.int64)
     return calibration.fit(search.SCALE * similarities, actual, known["method"])[0]

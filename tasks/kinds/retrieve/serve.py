@@ -57,13 +57,12 @@ class Answering:
         if added:
             vectors = np.concatenate([vectors, embed([entry.text for entry in added])])
         labels = [*(self.released.labels[place] for place in places), *(entry.label for entry in added)]
-        ids = [*(self.released.ids[place] for place in places), *(entry.id for entry in added)]
         names = list(dict.fromkeys([*self.known, *labels]))
-        return replace(self, names=names, index=search.Base(ids, labels, vectors).index(names))
+        return replace(self, names=names, index=search.Exact(vectors, search.owned(labels, names), len(names)))
 
 
 def answering(folder: Path, signature: "Signature", variant: str) -> Answering:
-    """What makes answers of the outputs of a variant: reads `<variant>.answers.parquet` of the folder.
+    """What makes answers of the outputs of a variant: reads `<variant>.answers.npz` of the folder.
 
     Raises StageError when it is missing or does not go with the signature.
     """
@@ -71,4 +70,5 @@ def answering(folder: Path, signature: "Signature", variant: str) -> Answering:
         raise StageError(f"signature.json in {folder} has no calibration of {variant}. Export and release again.")
     base = search.read(folder / f"{variant}.{search.FILE}")
     labels = signature.labels
-    return Answering(base, labels, signature.calibration[variant], labels, base.index(labels))
+    index = search.Exact(base.vectors, search.owned(base.labels, labels), len(labels))
+    return Answering(base, labels, signature.calibration[variant], labels, index)

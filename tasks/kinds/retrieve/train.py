@@ -79,7 +79,8 @@ class Partners:
         """A partner for each of some rows, by torch's generator: a resumed training draws on where it stood."""
         chance = torch.rand(len(rows), dtype=torch.float64).numpy()
         step = 1 + (chance * (self.counts[rows] - 1)).astype(np.int64)
-        return self.order[self.first[rows] + (self.rank[rows] + step) % self.counts[rows]]
+        found: np.ndarray = self.order[self.first[rows] + (self.rank[rows] + step) % self.counts[rows]]
+        return found
 
 
 def prepare(line: Line, settings: "TrainSettings", base: Path, bf16: bool) -> Retrieval:

@@ -1,7 +1,6 @@
 """Answers out of embeddings and a base, and what is said where one of them is missing."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from tasks import search
@@ -20,8 +19,8 @@ SIGNATURE = Signature(
 @pytest.fixture
 def folder(tmp_path):
     """A base of two entries that lead to c and one that leads to a."""
-    entries = pd.DataFrame({"id": ["1", "2", "3"], "text": ["x", "y", "z"], "label": ["c", "a", "c"]})
-    search.write(tmp_path / "fp32.answers.parquet", entries, np.eye(3, dtype=np.float32))
+    base = search.Base(["1", "2", "3"], ["x", "y", "z"], ["c", "a", "c"], np.eye(3, dtype=np.float32))
+    search.write(tmp_path / "fp32.answers.npz", base)
     return tmp_path
 
 
@@ -44,7 +43,7 @@ def test_no_texts_get_no_answers(folder):
 def test_a_release_without_its_base_or_its_calibration_is_refused(folder, tmp_path):
     with pytest.raises(StageError, match="no calibration of int8"):
         answering(folder, SIGNATURE, "int8")
-    (folder / "fp32.answers.parquet").unlink()
+    (folder / "fp32.answers.npz").unlink()
     with pytest.raises(StageError, match="is missing"):
         answering(folder, SIGNATURE, "fp32")
 
