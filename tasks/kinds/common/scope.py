@@ -58,7 +58,7 @@ def figures(known: scope.Floats, right: Mask, strange: scope.Floats, threshold: 
     from sklearn.metrics import roc_auc_score
 
     refused, caught = known < threshold, strange < threshold
-    told = {"rows": len(known), "out_of_scope_rows": len(strange)}
+    told: dict[str, Any] = {"rows": len(known), "out_of_scope_rows": len(strange)}
     told |= _share("accuracy", int((right & ~refused).sum()), len(known))
     told |= _share("false_reject", int(refused.sum()), len(known))
     told |= _share("recall", int(caught.sum()), len(strange))
