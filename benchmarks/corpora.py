@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from project import KEPT, ROOT, Project, code
 
 from tasks.core.errors import SourceError
 from tasks.core.files import read_json, read_parquet, sha256, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.rows import LABELED
+from tasks.scope import FILE as OUT_OF_SCOPE
 from tasks.text import TextSettings, clean, split_key
 
 SIDES = ("train", "validation", "test")
@@ -33,6 +35,8 @@ class Corpus:
     sides: dict[str, pd.DataFrame]
     facts: dict[str, int]
     labels: list[str]
+    strange: pd.DataFrame | None = None
+    """Rows that have none of the labels, each with its side."""
 
     def sample(self, **rows: int | None) -> "Corpus":
         """Some sides cut to a seeded sample of so many rows; None leaves a side whole."""
@@ -45,10 +49,13 @@ class Corpus:
         return {side: len(frame) for side, frame in self.sides.items()}
 
     def write(self, folder: Path) -> None:
-        """Write label/labels.json and split/{train,validation,test}.parquet."""
+        """Write label/labels.json and split/{train,validation,test,out_of_scope}.parquet."""
         write_json(folder / "label" / "labels.json", self.labels)
         for side, frame in self.sides.items():
             write_parquet(folder / "split" / f"{side}.parquet", frame, LABELED)
+        schema = LABELED.append(pa.field("side", pa.string()))
+        none = schema.empty_table().to_pandas()
+        write_parquet(folder / "split" / OUT_OF_SCOPE, none if self.strange is None else self.strange, schema)
 
 
 def sentiment(params: dict[str, Any]) -> Corpus:

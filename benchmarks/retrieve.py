@@ -147,12 +147,13 @@ def told(corpus: Corpus, rows: dict[str, list[Figures]]) -> Table:
     for model, runs in rows.items():
         seconds = [run["seconds"]["train"] for run in runs if "seconds" in run]
         for way in ("by answer", "by text"):
-            cells = [_interval([run[way][name] for run in runs]) for name in FIGURES]
+            cells = [interval([run[way][name] for run in runs]) for name in FIGURES]
             shown.add_row(model, way, *cells, ", ".join(map(str, seconds)) or "-")
     return shown
 
 
-def _interval(values: Sequence[float]) -> str:
+def interval(values: Sequence[float]) -> str:
+    """Their mean in percent, and with several its 95% interval."""
     from scipy.stats import sem, t
 
     mean = float(np.mean(values))

@@ -3,7 +3,7 @@
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from flows.alert_settings import AlertSettings
 from flows.annotate_settings import AnnotatePageSettings
@@ -95,7 +95,8 @@ class LineSettings(Sources):
             given = attrgetter(path)(self)
             if given not in allowed:
                 every = " or ".join("null" if value is None else str(value) for value in allowed)
-                problems.append(f"{path} is {given}, but a line of kind {self.kind} allows {every} alone")
+                what = "given" if isinstance(given, BaseModel) else given
+                problems.append(f"{path} is {what}, but a line of kind {self.kind} allows {every} alone")
         if problems:
             raise ValueError("; ".join(problems))
         return self

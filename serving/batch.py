@@ -62,8 +62,10 @@ def predict_file(
     """Write `output`: the rows and columns of `source`, with label, confidence and one probability per class.
 
     csv, tsv, jsonl and parquet are read and written, the output as the input. Columns are called `label`, `confidence`
-    and `probability_<class>`, all with `predicted_` before them where the source has one of these names. A row without
-    a text gets no prediction and is counted. The whole source is looked through before the first row is scored.
+    and `probability_<class>`, all with `predicted_` before them where the source has one of these names. A release that
+    knows what is out of scope adds `in_scope` behind `label`, which is no more than its best guess where that is false.
+    A row without a text gets no prediction and is counted. The whole source is looked through before the first row is
+    scored.
 
     Finished chunks are kept in a folder beside the output until the output stands: a killed run goes on behind them.
     Raises DataError on a source that cannot be read, BusyError where another run writes the same output.
@@ -73,13 +75,13 @@ def predict_file(
         raise DataError(f"{output} should end in {source.suffix} as {source} does: files are written as they are read.")
     if output.resolve() == source.resolve():
         raise DataError(f"{output} is the source itself. Give another name for the output.")
-    manifest = load_release(release_folder)
+    load_release(release_folder)
     rows = survey(rows_in, text_column, chunk_rows)
     parts = output.with_name(f".{output.name}.parts")
     with _alone(output):
         job, model = _prepare(parts, rows_in, release_folder, text_column, chunk_rows, variant, provider)
         reused = _score(rows_in, parts, model, job, rows)
-        empty = _assemble(rows_in, parts, output, manifest.labels, job)
+        empty = _assemble(rows_in, parts, output, model, job)
         shutil.rmtree(parts)
     return Summary(output, rows, empty, reused, job.variant, job.release)
 
@@ -121,7 +123,7 @@ def _prepare(
 
 
 def _score(rows_in: Table, parts: Path, model: Model, job: _Job, rows: int) -> int:
-    """Write the probabilities of every chunk that has no part yet; return the rows of those that had one."""
+    """Write what the model says of every chunk that has no part yet; return the rows of those that had one."""
     reused = 0
     done = sum(1 for _ in parts.glob("*.npy"))
     with progress("predict", rows, done=min(done * job.chunk_rows, rows)) as bar:
@@ -131,23 +133,31 @@ def _score(rows_in: Table, parts: Path, model: Model, job: _Job, rows: int) -> i
                 continue
             texts = rows_in.texts(chunk, job.text_column)
             with atomic(part) as temporary, temporary.open("wb") as stream:
-                np.save(stream, probabilities(model, texts))
+                np.save(stream, scored(model, texts))
             bar.update(len(texts))
     return reused
 
 
-def probabilities(model: Model, texts: Sequence[str | None]) -> Any:
-    """Probabilities [rows, classes] of raw texts; NaN for rows without a text."""
+def scored(model: Model, texts: Sequence[str | None]) -> Any:
+    """[rows, classes] probabilities of raw texts, and behind them 1 or 0 for in scope or not, by a model that knows.
+
+    NaN for rows without a text.
+    """
     there = [n for n, text in enumerate(texts) if text and not text.isspace()]
-    found = np.full((len(texts), len(model.signature.labels)), np.nan, dtype=np.float32)
-    found[there] = model.predict([texts[n] or "" for n in there]).probabilities
+    answers = model.predict([texts[n] or "" for n in there])
+    known = [] if answers.in_scope is None else [answers.in_scope[:, None]]
+    told = np.hstack([answers.probabilities, *known])
+    found = np.full((len(texts), told.shape[1]), np.nan, dtype=np.float32)
+    found[there] = told
     return found
 
 
-def _assemble(rows_in: Table, parts: Path, output: Path, labels: list[str], job: _Job) -> int:
+def _assemble(rows_in: Table, parts: Path, output: Path, model: Model, job: _Job) -> int:
     """Write the output from the source and the parts; return the rows without a prediction."""
-    names = column_names(rows_in.columns(), labels)
-    kinds = dict(zip(names, [str, *[float] * (len(names) - 1)], strict=True))
+    labels, scoped = model.signature.labels, bool(model.signature.scope)
+    names = column_names(rows_in.columns(), labels, scoped)
+    numbers = [float] * (len(labels) + 1)
+    kinds = dict(zip(names, [str, *([bool] if scoped else []), *numbers], strict=True))
     empty = 0
     with atomic(output) as temporary, rows_in.writer(temporary, kinds) as writer:
         for chunk, part in _numbered(rows_in, parts, job):
@@ -157,22 +167,28 @@ def _assemble(rows_in: Table, parts: Path, output: Path, labels: list[str], job:
     return empty
 
 
-def column_names(taken: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """The new columns: label, confidence and a probability per class, prefixed where the source has such a name."""
-    names = ["label", "confidence", *(f"probability_{label}" for label in labels)]
+def column_names(taken: Sequence[str], labels: Sequence[str], scoped: bool = False) -> list[str]:
+    """The new columns: label, confidence and a probability per class, prefixed where the source has such a name.
+
+    With in_scope behind the label where `scoped`.
+    """
+    inside = ["in_scope"] if scoped else []
+    names = ["label", *inside, "confidence", *(f"probability_{label}" for label in labels)]
     prefix = ""
     while any(prefix + name in taken for name in names):
         prefix += "predicted_"
     return [prefix + name for name in names]
 
 
-def _values(found: Any, labels: Sequence[str]) -> list[list[Any]]:
+def _values(told: Any, labels: Sequence[str]) -> list[list[Any]]:
+    found, inside = told[:, : len(labels)], told[:, len(labels) :]
     missing = np.isnan(found[:, 0])
     best = np.where(missing[:, None], 0, found).argmax(axis=1)
     chosen = np.array(labels, dtype=object)[best]
     chosen[missing] = None
+    known = [[None if np.isnan(v) else bool(v) for v in column] for column in inside.T]
     columns = [found.max(axis=1), *found.T]
-    return [list(chosen), *([None if np.isnan(v) else float(v) for v in column] for column in columns)]
+    return [list(chosen), *known, *([None if np.isnan(v) else float(v) for v in column] for column in columns)]
 
 
 def _numbered(rows_in: Table, parts: Path, job: _Job) -> Iterator[tuple[Any, Path]]:

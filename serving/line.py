@@ -41,6 +41,8 @@ class Reply:
     variant: str
     role: Role
     """`champion` or `canary`."""
+    in_scope: list[bool | None] | None = None
+    """[texts], whether a text has one of the labels at all; None where the release takes every text."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,9 @@ class ServedLine:
             self._ask_later(asked, now.canary, now.champion, labels)
         elif now.shadow and meets_shadow(now.shadow.rule):
             self._ask_later(asked, now.shadow, now.shadow.served, labels)
-        return Reply(labels, probabilities, served.labels, served.release, served.version, served.variant, served.role)
+        inside = [row.in_scope for row in rows]
+        named = (served.labels, served.release, served.version, served.variant, served.role)
+        return Reply(labels, probabilities, *named, inside)
 
     def _failed(self, asked: _Asked, served: Served, future: "Future[Reply]", error: Exception) -> bool:
         """Count it. The champion answers for a canary that fails: True when it was asked to."""
@@ -272,6 +276,8 @@ class ServedLine:
             self._recorder.answered(answered)
         except Exception:  # the answer is right all the same
             log.exception("%s: an answer could not be logged", self.name)
+        if refused := sum(row.in_scope is False for row in rows):
+            self._metrics.out_of_scope.labels(self.name, served.release, served.role).inc(refused)
         for label, texts in Counter(labels).items():
             self._metrics.labels.labels(self.name, served.release, served.role, label).inc(texts)
         observe = self._metrics.confidence.labels(self.name, served.release).observe

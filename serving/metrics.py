@@ -30,6 +30,10 @@ class Metrics:
         self.labels = Counter(
             "tidegate_labels", "Texts answered with a label", ["line", "release", "role", "label"], registry=registry
         )
+        self.out_of_scope = Counter(
+            "tidegate_out_of_scope", "Texts that have none of the labels", ["line", "release", "role"],
+            registry=registry,
+        )  # fmt: skip
         self.release = Gauge(
             "tidegate_release_info", "1 for each release that serves now",
             ["line", "release", "version", "variant", "provider", "role"], registry=registry,

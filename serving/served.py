@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ class Row(NamedTuple):
     label: str
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    in_scope: bool | None = None
+    """Whether the text has one of the labels at all; None where the release takes every text."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class Served:
         clean = self.model.clean
         cleaned = [clean(text) for text in texts] if clean else list(texts)
         found = self.model.predict(cleaned, cleaned=True)
-        return list(map(Row, cleaned, found.labels, found.probabilities, found.embeddings))
+        inside = repeat(None) if found.in_scope is None else found.in_scope.tolist()
+        return list(map(Row, cleaned, found.labels, found.probabilities, found.embeddings, inside))
 
     @property
     def changeable(self) -> bool:

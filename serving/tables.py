@@ -195,8 +195,9 @@ class Parquet:
         import pyarrow.parquet as pq
 
         schema = self._open().schema_arrow
+        types = {str: pa.string(), bool: pa.bool_(), float: pa.float32()}
         for name, kind in columns.items():
-            schema = schema.append(pa.field(name, pa.string() if kind is str else pa.float32()))
+            schema = schema.append(pa.field(name, types[kind]))
         with pq.ParquetWriter(path, schema, compression="zstd") as file:
             yield _ParquetWriter(file, schema)
 

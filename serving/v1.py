@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import to_json
 
+from serving.hub import Reply
 from serving.log.record import Feedback
 from serving.problems import invalid
 from serving.service import Service, rounded
@@ -31,7 +32,12 @@ class Predict(BaseModel):
 class Prediction(BaseModel):
     """What is said of one text."""
 
-    label: str
+    label: str = Field(description="The most probable label; where `in_scope` is false, no more than the best guess.")
+    in_scope: bool = Field(
+        True,
+        description="False where the text has none of the labels: do not act on its label. Told by lines alone that "
+        "can know (evaluate.scope).",
+    )
     probabilities: dict[str, float] = Field(
         description="By label, calibrated, in the order of the release's labels; with `top` the most probable first."
     )
@@ -136,7 +142,7 @@ def routes(service: Service) -> APIRouter:
     async def predict(request: Request, line: str, body: Predict) -> Response:
         served = service.line(request, line)
         reply = await service.answer(request, served, body.texts, body.deadline_ms)
-        rows = zip(reply.labels, rounded(reply.probabilities), strict=True)
+        rows = zip(reply.labels, _inside(reply), rounded(reply.probabilities), strict=True)
         shown = _of(reply.classes, body.top)
         return _json(
             {
@@ -146,7 +152,7 @@ def routes(service: Service) -> APIRouter:
                 "version": reply.version,
                 "variant": reply.variant,
                 "role": reply.role,
-                "predictions": [{"label": label, "probabilities": shown(row)} for label, row in rows],
+                "predictions": [{"label": label, **inside, "probabilities": shown(row)} for label, inside, row in rows],
             }
         )
 
@@ -173,6 +179,12 @@ def _of(classes: list[str], top: int | None) -> Callable[[list[float]], dict[str
         return every if top is None else dict(sorted(every.items(), key=lambda each: -each[1])[:top])
 
     return shown
+
+
+def _inside(reply: Reply) -> list[dict[str, bool]]:
+    """What is told of each text beside its label, by a release that knows."""
+    known = reply.in_scope or [None] * len(reply.labels)
+    return [{} if inside is None else {"in_scope": inside} for inside in known]
 
 
 def _check_labels(given: list[str], first: int, known: list[str], service: Service) -> None:

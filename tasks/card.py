@@ -54,6 +54,9 @@ def markdown(facts: Facts, image: Callable[[str], str] = "evidence/{}.png".forma
         "classes": _classes(facts.metrics),
         "figures": figures(facts.metrics),
         "slices": _slices(facts.metrics),
+        "scope": figures(
+            {name: value for name, value in facts.metrics.get("scope", {}).items() if not name.startswith("fit")}
+        ),
         "behaviour": _behaviour(facts.metrics),
         "fairness": _fairness(facts.metrics),
         "variants": _variants(facts),

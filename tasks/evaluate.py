@@ -9,6 +9,7 @@ from tasks.core.line import Line
 from tasks.core.settings import Settings
 from tasks.core.stage import run_stage
 from tasks.kinds import load
+from tasks.scope import ScopeSettings
 
 
 class EvaluateSettings(Settings, block="evaluate"):
@@ -28,6 +29,9 @@ class EvaluateSettings(Settings, block="evaluate"):
         (10, 25), max_length=20, description="Where one length slice ends and the next begins, rising."
     )
 
+    scope: ScopeSettings | None = Field(
+        None, description="How a text is known that has none of the labels; null: every text gets a label."
+    )
     cases: int = Field(60, ge=1, le=10_000, description="Most cases of one behaviour test; more are drawn by the seed.")
 
     @field_validator("length_edges")
@@ -41,7 +45,8 @@ class EvaluateSettings(Settings, block="evaluate"):
 def evaluate(line: Line, settings: EvaluateSettings, out: Path) -> None:
     """Measure train's checkpoint on split/test.parquet, with a calibration fitted on split/validation.parquet.
 
-    Runs the behaviour tests of data/<line>/behaviour.yaml as well. Writes metrics.json, calibration.json,
+    Runs the behaviour tests of data/<line>/behaviour.yaml as well, and with `scope` fits a threshold by
+    split/out_of_scope.parquet, which stands beside the calibration. Writes metrics.json, calibration.json,
     predictions.parquet (test rows), validation.parquet (the same of the validation rows), behaviour.parquet (a row per
     case), contract.json (order of the labels and digests of token ids, which an export must keep), and the plots
     confusion.csv, reliability.csv, confusion.png and reliability.png.

@@ -51,7 +51,8 @@ def export(line: Line, settings: ExportSettings, out: Path) -> None:
     part of the graph where the kind has a head for it, and else of the signature.
 
     fp32 answers as the torch model does and takes over its calibration. Quantising changes the logits, so int8 has
-    another, fitted on its own answers to split/validation.parquet. Raises RejectedError when the quality gate rejects.
+    another, fitted on its own answers to split/validation.parquet; and likewise a threshold of `scope`, which stands in
+    the signature. Raises RejectedError when the quality gate rejects.
     """
     verdict.require(line.file("quality_gate", "verdict.json"))
     kind = load(line.kind, "export")
@@ -75,6 +76,8 @@ def export(line: Line, settings: ExportSettings, out: Path) -> None:
         log.info("%s: %.1f MB, %s", variant, path.stat().st_size / 1e6, calibrations[variant]["method"])
     if not kind.HEAD:
         signature["calibration"] = calibrations
+    if bounds := {variant: fitted["scope"] for variant, fitted in calibrations.items() if "scope" in fitted}:
+        signature["scope"] = bounds
     write_json(out / "signature.json", signature)
     write_json(out / "calibration.json", calibrations)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from tasks.bundle import known_schema
 from tasks.core.errors import StageError
@@ -57,6 +57,14 @@ class Signature(BaseModel):
     variants: dict[str, File]
     calibration: dict[str, Any] = {}
     """By variant, as tasks.calibration has it; empty where the graphs themselves calibrate."""
+    scope: dict[str, Any] = {}
+    """By variant, as tasks.scope has it; empty where every text is taken."""
+
+    @model_validator(mode="after")
+    def _bounds_all_or_none(self) -> "Signature":
+        if self.scope and (missing := sorted(set(self.variants) - set(self.scope))):
+            raise ValueError(f"scope has no threshold of {', '.join(missing)}")
+        return self
 
 
 def read_signature(path: Path) -> Signature:

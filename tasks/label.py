@@ -44,6 +44,12 @@ class LabelSettings(Settings, block="label"):
         0, description="a mean exactly here decides nothing; below it the first label, above the second"
     )
     ambiguous_below: float = Field(0.5, ge=0, description="rows whose mean is nearer to neutral are flagged ambiguous")
+    out_of_scope: str | None = Field(
+        None,
+        min_length=1,
+        description="what rows that have none of the labels bring as theirs: no model learns it, and evaluate.scope "
+        "fits and judges by them what is answered to such texts; null: there are none",
+    )
     rename: dict[str, str] = Field(
         {}, description="by column or votes: what the source writes -> the label that is meant"
     )
@@ -59,19 +65,26 @@ class LabelSettings(Settings, block="label"):
         problems = []
         if len(set(self.labels)) < len(self.labels):
             problems.append("labels must differ from each other")
+        if self.out_of_scope in self.labels:
+            problems.append(f"out_of_scope is {self.out_of_scope}, which is one of labels; it must be none of them")
         if self.by == "ratings" and len(self.labels) != 2:
             problems.append("by: ratings takes exactly two labels, the one below neutral first")
         if not self.scale[0] < self.neutral < self.scale[1]:
             problems.append("neutral must lie inside scale, and scale is [lowest, highest]")
         if self.by == "ratings" and self.rename:
             problems.append("rename belongs to by: column and by: votes")
-        if unknown := sorted(set(self.rename.values()) - set(self.labels)):
+        if unknown := sorted(set(self.rename.values()) - self.allowed):
             problems.append(f"rename leads to {', '.join(unknown)}, which labels does not hold")
         if self.functions and self.functions.shares and set(self.functions.shares) != set(self.labels):
             problems.append("functions.shares needs a share for each label and no other")
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def allowed(self) -> set[str]:
+        """What a label column may hold."""
+        return {*self.labels} | ({self.out_of_scope} if self.out_of_scope else set())
 
 
 def label(line: Line, settings: LabelSettings, out: Path) -> None:
@@ -80,10 +93,11 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
     Reads validate/rows.parquet, validate/verdict.json and, where `functions` is set, data/<line>/labelling/*.py; writes
     labeled.parquet (tasks.rows.LABELED, by id), labels.json (the labels in the order of the model's outputs) and
     report.json. Rows that nothing decides (no ratings, a mean of exactly neutral, no label, too few votes) are left out
-    and counted. Rows with votes are decided by these, or by an adjudicator where they have a label as well; the others
-    as `by` says, and by their ratings or their label where that is votes; what people left without a label, by
-    functions. Raises RejectedError when validate rejected the batch, DataError for ratings off the scale, labels
-    outside the set, labels without a row, and labelling functions that fail.
+    and counted; those out of scope stay, under a label that is not in labels.json. Rows with votes are decided by
+    these, or by an adjudicator where they have a label as well; the others as `by` says, and by their ratings or their
+    label where that is votes; what people left without a label, by functions. Raises RejectedError when validate
+    rejected the batch, DataError for ratings off the scale, labels outside the set, labels without a row, and
+    labelling functions that fail.
     """
     import pyarrow.parquet as pq
 
@@ -96,10 +110,14 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
     if (told := fill(line, frame, settings.labels, settings.functions)) is not None:
         report["functions"] = told
     kept = frame[frame["label"].notna()]
+    strange = ~kept["label"].isin(settings.labels)
     _all_present(kept["label"], settings)
     write_parquet(out / "labeled.parquet", kept[LABELED.names], LABELED)
     write_json(out / "labels.json", settings.labels)
-    write_json(out / "report.json", {"by": settings.by, "rows": table.num_rows} | _counts(kept, settings) | report)
+    if settings.out_of_scope:
+        report["out_of_scope"] = int(strange.sum())
+    counted = {"by": settings.by, "rows": table.num_rows} | _counts(kept[~strange], settings)
+    write_json(out / "report.json", counted | report)
     log.info("%d of %d rows labeled, %d left out", len(kept), table.num_rows, table.num_rows - len(kept))
 
 
@@ -185,7 +203,7 @@ def _by_column(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFram
 
 
 def _known(labels: "pd.Series[str]", settings: LabelSettings) -> None:
-    unknown = labels[~labels.isin(settings.labels) & labels.notna()].value_counts()
+    unknown = labels[~labels.isin(settings.allowed) & labels.notna()].value_counts()
     if len(unknown):
         found = ", ".join(f"{str(name)[:40]!r} ({rows})" for name, rows in unknown.head(20).items())
         raise DataError(

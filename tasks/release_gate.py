@@ -39,6 +39,9 @@ class VariantLimits(BaseModel):
     )
     accuracy_min: float | None = Field(None, ge=0, le=1, description="Test accuracy.")
     accuracy_drop_max: float = Field(ge=-1, le=1, description="Test accuracy lost against the torch model.")
+    scope_drop_max: float = Field(
+        0.05, ge=-1, le=1, description="Of scope.recall and scope.accuracy, lost against the torch model."
+    )
     alone_gap_p95_max: float = Field(ge=0, le=1, description="95% point of the gap alone against in a batch.")
     size_mb_max: float = Field(gt=0, description="Megabytes (10^6 bytes) of the file.")
 
@@ -74,7 +77,7 @@ def release_gate(line: Line, settings: ReleaseGateSettings, out: Path) -> None:
     """
     kind = load(line.kind, "gates")
     signature, tokenizer = read_signature(line.file("export", "signature.json")), line.file("train", "tokenizer.json")
-    truth = kind.measured(line.file("split", "test.parquet"), line.file("evaluate", "predictions.parquet"), signature)
+    truth = kind.measured(line, signature)
     shared = kind.contract(signature, tokenizer, read_json(line.file("evaluate", "contract.json")), truth, settings)
     found: dict[str, Examination] = {}
     if all(check.outcome == "pass" for check in shared.checks):

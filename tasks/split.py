@@ -11,6 +11,7 @@ from tasks.core.errors import DataError
 from tasks.core.files import read_json, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.core.stage import run_stage
+from tasks.scope import FILE as OUT_OF_SCOPE
 from tasks.similar import NearSettings, drawn, gram_size, near_pairs, plain
 
 if TYPE_CHECKING:
@@ -54,12 +55,15 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
 
     Reads label/labeled.parquet and label/labels.json; writes train.parquet, validation.parquet, test.parquet and
     reserve.parquet (tasks.rows.LABELED, by id) and report.json. Copies of a text have one split_key and so one side.
+    Rows whose label is not in labels.json are out of scope: they stand in out_of_scope.parquet alone, with their side.
     Texts that only cleaning or masking made equal may fall on two sides: they leave train for validation's and test's
     sake, validation for test's, and the reserve for anyone's. Rows that may not judge (`train_only_sources`, those that
     functions decided) are kept where their split_key falls on train and no row of its text has a label by people, of
     those with one id the newest: no row changes its side when people label it later. Raises DataError when a side is
     empty or lacks a label.
     """
+    import pyarrow as pa
+
     from tasks.core.files import read_parquet
     from tasks.rows import LABELED
 
@@ -72,8 +76,10 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     frame, weak = frame[~unused], weak[~unused]
     ambiguous = frame["ambiguous"] & (frame["side"] == "train") & settings.drop_ambiguous_from_train
     copies = _shadowed(frame) & ~ambiguous
-    reserved = frame[(frame["side"] == RESERVE) & ~copies]
-    kept = frame[frame["side"].isin(SIDES) & ~ambiguous & ~copies]
+    outside = ~frame["label"].isin(labels)
+    strange = frame[outside & ~copies]
+    reserved = frame[(frame["side"] == RESERVE) & ~copies & ~outside]
+    kept = frame[frame["side"].isin(SIDES) & ~ambiguous & ~copies & ~outside]
     counts = _counts(kept, labels)
     _all_filled(counts, settings)
     report = _report(kept, counts) | {
@@ -82,9 +88,13 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
         "near_duplicates": near_duplicates(kept, settings),
         "reserved": len(reserved),
     }
+    if len(strange):
+        report["out_of_scope"] = {side: int((strange["side"] == side).sum()) for side in PLACES}
     parts = {side: kept[kept["side"] == side] for side in SIDES} | {RESERVE: reserved}
     for name, part in parts.items():
         write_parquet(out / f"{name}.parquet", part[LABELED.names], LABELED)
+    schema = LABELED.append(pa.field("side", pa.string()))
+    write_parquet(out / OUT_OF_SCOPE, strange[schema.names], schema)
     write_json(out / "report.json", report)
     log.info("%s", ", ".join(f"{name} {len(part)}" for name, part in parts.items()))
 
@@ -204,7 +214,7 @@ def _report(frame: "pd.DataFrame", counts: "pd.DataFrame") -> dict[str, Any]:
     }
 
 
-__all__ = ["RESERVE", "SIDES", "SplitSettings", "near_duplicates", "side_of", "split"]
+__all__ = ["OUT_OF_SCOPE", "PLACES", "RESERVE", "SIDES", "SplitSettings", "near_duplicates", "side_of", "split"]
 
 if __name__ == "__main__":
     run_stage(split)

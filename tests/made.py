@@ -38,6 +38,7 @@ def line(encoder: dict, rows: int = 120, calibrated: dict | None = None, name: s
     for seed, side in enumerate(("train", "validation", "test")):
         frame = table(rows, seed, model, side)
         write_parquet(made.file("split", f"{side}.parquet"), frame, LABELED)
+    write_parquet(made.file("split", "out_of_scope.parquet"), frame[:0].assign(side=""))
     validation = read_parquet(made.file("split", "validation.parquet"))
     evaluated(made, model, frame, validation, calibrated)
     for gate in ("validate", "quality_gate"):

@@ -1,5 +1,6 @@
 """The smallest whole line: made reviews in a csv, settings that take seconds."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,9 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import yaml
 from commands import dvc, tidegate
 from conftest import BAD, GOOD, copy_code, sentences
+
+from flows.settings import load
+from tasks.core.line import Line
+from tasks.core.stage import execute
+from tasks.sync import sync
+
+STAGES = [
+    "ingest", "validate", "label", "split", "train", "evaluate", "quality_gate", "export", "release_gate", "release",
+]  # fmt: skip
 
 BLOCKER = '''
 """Let no process of a run speak to anybody but this machine, and write down who tried."""
@@ -69,11 +80,22 @@ def questions(rows, seed=0):
     return pd.DataFrame({"question": texts, "answer": asked})
 
 
-def retrieve_params(path, encoder):
-    """Settings of one line `toy` of kind retrieve over a csv of made questions."""
+ODD = ["where", "do", "i", "leave", "my", "car", "key", "coat", "dog"]
+"""Words of texts that ask for none of the answers."""
+
+
+def odd_questions(rows, seed=0):
+    """Texts that ask for nothing the line knows: columns question, answer, which is `oos`."""
+    rng = np.random.default_rng(seed)
+    texts = [" ".join([*rng.choice(ODD, 5), str(n)]) for n in range(rows)]
+    return pd.DataFrame({"question": texts, "answer": "oos"})
+
+
+def question_params(path, encoder, kind):
+    """Settings of one line `toy` over a csv of made questions."""
     params = toy_params(path, encoder)
     params["lines"]["toy"] |= {
-        "kind": "retrieve",
+        "kind": kind,
         "sources": [
             {"name": "made", "kind": "file", "path": str(path), "columns": {"text": "question", "label": "answer"}}
         ],
@@ -109,6 +131,26 @@ def toy_params(reviews, encoder):
             }
         }
     }  # fmt: skip
+
+
+def walked(folder, params, questions, behaviour):
+    """A checkout in which the line `toy` has gone through all stages, without git, DVC or Prefect."""
+    kind = params["lines"]["toy"]["kind"]
+    copy_code(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        questions.to_csv("questions.csv", index=False)
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        line = Line("toy", kind)
+        line.folder.mkdir(parents=True)
+        (line.folder / "expectations.yaml").write_text("[]\n")
+        (line.folder / "behaviour.yaml").write_text(behaviour)
+        (line.folder / "labelling").mkdir()
+        settings = load()["toy"]
+        sync(line, settings.sources, settings.text)
+        for stage in STAGES:
+            execute(getattr(importlib.import_module(f"tasks.{stage}"), stage), "toy")
+    return folder
 
 
 def make_toy(folder, encoder, reviews):

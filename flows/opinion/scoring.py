@@ -10,7 +10,7 @@ import numpy as np
 
 from flows import registry
 from flows.champion import champion
-from serving.batch import probabilities
+from serving.batch import scored
 from serving.log.rows import microseconds
 from tasks import inbox
 from tasks.bundle import release_id
@@ -70,14 +70,14 @@ class Scorer:
     def rows(self, chosen: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Headlines (id, time, feed, text, split_key) with label, score, topic and release."""
         texts = [row["text"] for row in chosen]
-        found = probabilities(self.sentiment, texts)
+        found = _probabilities(self.sentiment, texts)
         labels = self.sentiment.signature.labels
         scores = found @ np.array([self.settings.index.values[label] for label in labels], np.float32)
         best = found.argmax(axis=1)
         topics = [""] * len(texts)
         if self.topic is not None:
             names = self.topic.signature.labels
-            topics = [names[n] for n in probabilities(self.topic, texts).argmax(axis=1)]
+            topics = [names[n] for n in _probabilities(self.topic, texts).argmax(axis=1)]
         return [
             {**row, "label": labels[n], "score": float(score), "topic": topic, "release": self.release}
             for row, n, score, topic in zip(chosen, best, scores, topics, strict=True)
@@ -135,6 +135,11 @@ def _chunks(batch: Path) -> Iterator[list[dict[str, Any]]]:
     with inbox.opened(batch) as file:
         for rows in file.iter_batches(CHUNK, columns=["id", "text", "source", "created_at", "split_key", "row_key"]):
             yield rows.to_pylist()
+
+
+def _probabilities(model: Model, texts: Sequence[str]) -> Any:
+    """[headlines, labels]; whether a headline is in the model's scope is not asked."""
+    return scored(model, texts)[:, : len(model.signature.labels)]
 
 
 def _released(line: str) -> Path:

@@ -1,6 +1,5 @@
 """A whole line of kind retrieve on a tiny encoder: ten stages, a release, and the service that answers with it."""
 
-import importlib
 import shutil
 import subprocess
 import sys
@@ -11,12 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import copy_code
 from releases import Kept, wait_until
-from toy import ABOUT, questions, retrieve_params
+from toy import ABOUT, question_params, questions, walked
 
 from flows import answers
-from flows.settings import load
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
 from serving.hub import Hub
@@ -26,14 +23,9 @@ from tasks.bundle import load_release, release_id
 from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
-from tasks.core.stage import execute
 from tasks.inference import Model
-from tasks.sync import sync
 
 LINE = Line("toy", "retrieve")
-STAGES = [
-    "ingest", "validate", "label", "split", "train", "evaluate", "quality_gate", "export", "release_gate", "release",
-]  # fmt: skip
 BUNDLE = LINE.folder / "release/bundle"
 BEHAVIOUR = """
 tests:
@@ -41,27 +33,13 @@ tests:
 """
 
 
-def walked(folder, encoder):
-    """A checkout in which the line has gone through all stages."""
-    copy_code(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        questions(400).to_csv("questions.csv", index=False)
-        Path("params.yaml").write_text(yaml.safe_dump(retrieve_params("questions.csv", encoder)))
-        LINE.folder.mkdir(parents=True)
-        (LINE.folder / "expectations.yaml").write_text("[]\n")
-        (LINE.folder / "behaviour.yaml").write_text(BEHAVIOUR)
-        (LINE.folder / "labelling").mkdir()
-        settings = load()["toy"]
-        sync(LINE, settings.sources, settings.text)
-        for stage in STAGES:
-            execute(getattr(importlib.import_module(f"tasks.{stage}"), stage), "toy")
-    return folder
+def made(folder, encoder):
+    return walked(folder, question_params("questions.csv", encoder, "retrieve"), questions(400), BEHAVIOUR)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, tiny_encoder):
-    return walked(tmp_path_factory.mktemp("retrieve") / "checkout", tiny_encoder)
+    return made(tmp_path_factory.mktemp("retrieve") / "checkout", tiny_encoder)
 
 
 def test_texts_that_were_held_out_find_their_answer(project):
@@ -114,7 +92,7 @@ def test_fp32_is_as_near_to_the_answers_as_torch(project):
 
 @pytest.mark.long
 def test_another_checkout_makes_the_same_release(project, tmp_path, tiny_encoder):
-    other = walked(tmp_path / "elsewhere", tiny_encoder)
+    other = made(tmp_path / "elsewhere", tiny_encoder)
     assert release_id(other / BUNDLE) == release_id(project / BUNDLE)
 
 

@@ -3,6 +3,7 @@ import gzip
 import json
 import logging
 import zlib
+from dataclasses import replace
 
 import pytest
 from services import Kept, StandIn, application
@@ -59,6 +60,15 @@ def test_predictions_come_per_text_with_release_and_request_id(client, hub):
     texts, about, _ = hub.line("sentiment").asked[0]
     assert texts == ["good", "very good"]
     assert (about["request_id"], about["source"], about["key"]) == ("order-7", "anonymous", None)
+
+
+def test_what_is_out_of_scope_is_told_beside_the_best_guess(client, hub):
+    served = hub.line("sentiment")
+    served.then = lambda texts: replace(served.reply(texts), in_scope=[True, False])
+    found = post(client, {"texts": ["good", "where is my coat"]}).json()["predictions"]
+    assert [(one["label"], one["in_scope"]) for one in found] == [("positive", True), ("positive", False)]
+    told = client.get("/openapi.json").json()["components"]["schemas"]["Prediction"]
+    assert "in_scope" in told["properties"] and "in_scope" not in told["required"]
 
 
 def test_a_caller_may_ask_for_the_first_labels_alone(client):

@@ -233,3 +233,21 @@ def test_nothing_is_fetched_for_a_folder_that_is_gone(line, workdir):
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValidationError):
         EvaluateSettings.model_validate(wrong)
+
+
+def test_without_rows_out_of_scope_the_threshold_refuses_a_share_of_those_in_it(line, workdir):
+    plain = evaluated(line, workdir / "plain")
+    metrics = evaluated(line, workdir / "out", scope={"score": "max_probability", "false_reject": 0.2})
+    told = metrics.pop("scope")
+    assert metrics == plain
+    assert (told["fitted_to"], told["fit_rows"], told["out_of_scope_rows"]) == ("false_reject", 120, 0)
+    assert 0.5 < told["threshold"] < 1
+    assert told["false_reject_low"] < 0.2 < told["false_reject_high"]
+    assert "recall" not in told
+
+
+def test_too_few_rows_out_of_scope_are_said(line, workdir):
+    rows = read_parquet(line.file("split", "test.parquet"))[:7]
+    write_parquet(line.file("split", "out_of_scope.parquet"), rows.assign(side="train"))
+    with pytest.raises(DataError, match=r"7 rows cannot hold evaluate.scope.false_accept at 0.05: 19 are needed"):
+        evaluated(line, workdir / "out", scope={})

@@ -142,3 +142,19 @@ def test_the_same_rows_in_another_order_give_the_same_bytes(workdir):
 def test_settings_that_do_not_fit_together_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         LabelSettings(**settings)
+
+
+def test_rows_out_of_scope_keep_a_label_that_is_none_of_the_models(workdir):
+    labels = ["negative", "other", "positive", "oos", None]
+    frame, report = run(table(labels=labels), by="column", out_of_scope="oos", rename={"other": "oos"})
+    assert frame["label"].tolist() == ["oos", "positive", "oos", "negative"]
+    assert read_json(LINE.file("label", "labels.json")) == ["negative", "positive"]
+    assert (report["out_of_scope"], report["labeled"]) == (2, 2)
+    assert report["labels"]["positive"] == {"rows": 1, "share": 0.5}
+    with pytest.raises(DataError, match=r"a label outside the set: 'oos' \(1\)"):
+        run(table(labels=["negative", "positive", "oos"]), by="column")
+
+
+def test_a_label_of_the_model_cannot_be_out_of_scope():
+    with pytest.raises(ValidationError, match="out_of_scope is positive, which is one of labels"):
+        LabelSettings(out_of_scope="positive")

@@ -6,7 +6,7 @@ import pytest
 
 from tasks import release_gate as stage
 from tasks import verdict
-from tasks.core.errors import DataError
+from tasks.core.errors import DataError, StageError
 from tasks.core.files import read_json, read_parquet, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.inference import Model, read_signature
@@ -138,7 +138,7 @@ def test_a_flipped_order_of_labels_is_found_by_its_check(line, tmp_path):
 def test_names_are_compared_where_the_graph_turned_its_outputs(line):
     signature = read_signature(line.file("export", "signature.json"))
     turned = signature.model_copy(update={"labels": signature.labels[::-1]})
-    truth = gates.measured(line.file("split", "test.parquet"), line.file("evaluate", "predictions.parquet"), signature)
+    truth = gates.measured(line, signature)
     model = Model.open(line.folder / "export/variants", line.file("train", "tokenizer.json"), turned, "fp32")
     found = gates.checks(model, truth, ReleaseGateSettings().fp32, ReleaseGateSettings())
     assert {c.name: c.value for c in found.checks}["fp32.agreement"] == 0
@@ -229,3 +229,26 @@ def test_peak_memory_counts_what_was_given_back():
     np.ones(40_000_000 // 8).sum()
     assert before > 1e6
     assert peak_memory() >= before
+
+
+def test_a_variant_that_takes_what_torch_refuses_is_dropped(line, tmp_path):
+    rows = read_parquet(line.file("split", "test.parquet"))[:40]
+    write_parquet(line.file("split", "out_of_scope.parquet"), rows.assign(side="test"))
+    path = line.file("evaluate", "metrics.json")
+    write_json(path, read_json(path) | {"scope": {"recall": 0.8, "accuracy": 0.9}})
+    path = line.file("export", "signature.json")
+    bounds = {"fp32": {"score": "energy", "threshold": 1e9}, "int8": {"score": "energy", "threshold": -1e9}}
+    write_json(path, read_json(path) | {"scope": bounds})
+    found = {check.name: check for check in judged(line, tmp_path / "out").checks}
+    assert {name: found[f"fp32.scope_{name}_drop"].value for name in ("recall", "accuracy")} == pytest.approx(
+        {"recall": -0.2, "accuracy": 0.9}
+    )
+    assert found["int8.scope_recall_drop"].value == pytest.approx(0.8)
+    assert (found["int8.scope_accuracy_drop"].outcome, found["int8.scope_recall_drop"].outcome) == ("pass", "reject")
+
+
+def test_a_signature_without_a_threshold_of_each_variant_is_broken(line):
+    path = line.file("export", "signature.json")
+    write_json(path, read_json(path) | {"scope": {"fp32": {"score": "energy", "threshold": 0.0}}})
+    with pytest.raises(StageError, match=r"signature.json is broken"):
+        read_signature(path)

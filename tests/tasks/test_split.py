@@ -10,7 +10,7 @@ from tasks.core.errors import DataError
 from tasks.core.files import read_json, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.rows import LABELED
-from tasks.split import RESERVE, SIDES, SplitSettings, near_duplicates, side_of, split
+from tasks.split import OUT_OF_SCOPE, PLACES, RESERVE, SIDES, SplitSettings, near_duplicates, side_of, split
 
 LINE = Line("made")
 
@@ -222,3 +222,27 @@ def test_a_later_guess_takes_the_place_of_an_earlier_one(workdir):
 def test_weak_rows_alone_leave_nothing_to_judge_by(workdir):
     with pytest.raises(DataError, match=r"validation is empty; test is empty.*the others need labels by people"):
         run(labeled(100).assign(decided_by="functions"))
+
+
+def test_rows_out_of_scope_are_on_no_side_and_move_none(workdir):
+    known, odd = labeled(400), labeled(300, seed=5).assign(label="oos")
+    odd["id"] = "odd-" + odd["id"]
+    alone, without = run(known, train=0.6, reserve=0.1)
+    sides, report = run(pd.concat([known, odd]), train=0.6, reserve=0.1)
+    found = pd.read_parquet(LINE.folder / "split" / OUT_OF_SCOPE)
+    assert sorted(found["id"]) == sorted(odd["id"])
+    assert found["side"].tolist() == side_of(found["split_key"], SplitSettings(train=0.6, reserve=0.1)).tolist()
+    for side in SIDES:
+        pd.testing.assert_frame_equal(sides[side], alone[side])
+    assert "oos" not in set(pd.read_parquet(LINE.folder / "split" / f"{RESERVE}.parquet")["label"])
+    assert report.pop("out_of_scope") == {side: int((found["side"] == side).sum()) for side in PLACES}
+    assert report == without
+
+
+def test_a_text_out_of_scope_does_not_stand_on_an_earlier_side_as_well(workdir):
+    frame = pd.concat([labeled(300), labeled(300, seed=5).assign(label="oos")], ignore_index=True)
+    frame["text"] = ["the same text" if n >= 299 else text for n, text in enumerate(frame["text"])]
+    frame["id"] = [f"r{n}" for n in range(600)]
+    run(frame)
+    found = pd.read_parquet(LINE.folder / "split" / OUT_OF_SCOPE)
+    assert set(found["side"]) == {"test"}

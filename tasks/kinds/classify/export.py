@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks import calibration
+from tasks import calibration, scope
 from tasks.core.errors import StageError
 from tasks.core.files import read_json, read_parquet
 from tasks.core.line import Line
@@ -104,15 +104,28 @@ def calibration_of(variant: str, line: Line, core: Path, signature: Mapping[str,
     """The calibration of a variant whose graph without one is the file `core`.
 
     That of evaluate for fp32; for others the same method, fitted on what the graph itself says of the validation rows.
+    So is the threshold below which a text is out of scope, where the line has one: `scope`.
     """
     known: dict[str, Any] = read_json(line.file("evaluate", "calibration.json"))
     if variant == "fp32":
         return known
     rows = read_parquet(line.file("split", "validation.parquet"), ["text", "label"])
     model = core_model(variant, line, core, signature)
-    logits = model.run(rows["text"].tolist(), ["logits"])["logits"]
+    logits = model.run(rows["text"].tolist(), CORE)["logits"]
     actual = rows["label"].map(model.signature.labels.index).to_numpy()
-    return calibration.fit(logits, actual, known["method"])[0]
+    fitted = calibration.fit(logits, actual, known["method"])[0]
+    if "scope" in known:
+        strange = read_parquet(line.file("split", scope.FILE), ["text", "side"])
+        texts = strange["text"][strange["side"].isin(scope.FITTING)].tolist()
+        fitted["scope"] = _bound(known["scope"], fitted, logits, model.run(texts, CORE)["logits"])
+    return fitted
+
+
+def _bound(known: Mapping[str, Any], fitted: Mapping[str, Any], validation: Any, strange: Any) -> dict[str, Any]:
+    """The threshold on other logits, fitted to what `known` was fitted to."""
+    name = known["score"]
+    inside, outside = (scope.scores(name, z, calibration.apply(fitted, z)) for z in (validation, strange))
+    return scope.fit(inside, outside, {key: known[key] for key in scope.ScopeSettings.model_fields})
 
 
 def wrap(checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tasks.text import TextSettings
 
 PLOTS = {"confusion.png": "Confusion matrix", "reliability.png": "Reliability on the test rows"}
-ELSEWHERE = ("behaviour.", "fairness.", "validation.")
-"""Figures of metrics.json that are not about test rows."""
+ELSEWHERE = ("behaviour.", "fairness.", "validation.", "scope.")
+"""Figures of metrics.json that are not about the answers to test rows."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tasks import calibration, tokens
 from tasks.core.errors import DataError
+from tasks.core.line import Line
 from tasks.examination import Examination, Section, examples, to_look_at
 from tasks.inference import Model, Signature, read_tokenizer
 from tasks.kinds.common.answers import answered
@@ -50,9 +51,10 @@ class Measured:
         return np.array(self.rows["probabilities"].tolist(), dtype=np.float64)
 
 
-def measured(test: Path, predictions: Path, signature: Signature) -> Measured:
+def measured(line: Line, signature: Signature) -> Measured:
     """Read split/test.parquet and evaluate/predictions.parquet. Raises DataError where they do not go together."""
-    rows = answered(test, predictions)
+    test = line.file("split", "test.parquet")
+    rows = answered(test, line.file("evaluate", "predictions.parquet"))
     if not rows["label"].isin(signature.labels).all():
         known = ", ".join(signature.labels[:20])
         raise DataError(f"{test} holds labels that the model does not know; it knows {known}. Train again.")

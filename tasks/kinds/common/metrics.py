@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +14,7 @@ from tasks.behaviour import Suite, load
 from tasks.core.errors import DataError
 from tasks.core.files import atomic, read_parquet, write_json, write_parquet
 from tasks.core.line import Line
-from tasks.kinds.common import behaviour, plots, scores
+from tasks.kinds.common import behaviour, plots, scope, scores
 from tasks.kinds.common.scores import Floats, Indices
 from tasks.report import png
 
@@ -67,8 +68,12 @@ def evaluate(
     behaved = _behaviour(suite, test, calibration.apply(fitted, logits), model, fitted, settings)
     more = {"validation": _validation(known, sure), **behaviour.summary(behaved)}
     more |= further(actual, logits) if further else {}
+    bound: dict[str, Any] = {}
+    if settings.scope:
+        ask = partial(model.logits, batch_size=settings.batch_size, what="out of scope")
+        bound["scope"], more["scope"] = scope.examine(line, settings.scope, ask, fitted, seen, logits, actual)
     report(out, test, logits, labels, fitted, losses, more, settings)
-    write_json(out / "calibration.json", fitted)
+    write_json(out / "calibration.json", fitted | bound)
     behaviour.write(out / "behaviour.parquet", behaved)
     _write_predictions(out / "validation.parquet", validation, seen, sure, labels)
     _write_contract(out / "contract.json", model, test["text"].tolist()[: tokens.TEXTS])

@@ -1,6 +1,6 @@
 """A model's answers: one label per text, with the probabilities of all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ class Answers:
     """[rows, classes], calibrated, in the order of the signature's labels."""
     embeddings: NDArray[np.float32]
     """[rows, width], of length 1."""
+    in_scope: NDArray[np.bool_] | None = field(default=None, kw_only=True)
+    """[rows], whether a text has one of the labels at all; None where the model takes every text."""
 
     @property
     def confidence(self) -> NDArray[np.float32]:

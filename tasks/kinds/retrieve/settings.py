@@ -6,5 +6,6 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "train.class_weights": ("none",),
     "train.label_smoothing": (0.0,),
     "evaluate.calibration": ("auto", "temperature"),
+    "evaluate.scope": (None,),
 }
 """By dotted path below the line: the values that this kind can have there."""
