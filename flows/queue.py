@@ -115,12 +115,12 @@ def _suspects(file: Path, name: str) -> "pd.DataFrame":
 
     as_json = file.suffix == ".jsonl"
     try:
-        table = pd.read_json(file, lines=True, dtype=False) if as_json else pd.read_csv(file, dtype=str, na_filter=False)
+        table = pd.read_json(file, lines=True, dtype=False) if as_json else pd.read_csv(file, dtype=str)
     except (OSError, ValueError) as error:
         raise SourceError(f"{file} cannot be read as csv or jsonl ({str(error).splitlines()[0][:120]}).") from None
     if missing := [column for column in SUSPECT if column not in table.columns]:
         raise SourceError(f"{file} has no column {', '.join(missing)}. `tidegate suspects {name}` writes such a file.")
-    return table if as_json else table.assign(text=table["text"].map(plain))
+    return table if as_json else table.assign(text=table["text"].map(plain, na_action="ignore"))
 
 
 def _waiting(journal: Journal, seed: int) -> list[str]:

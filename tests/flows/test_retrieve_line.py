@@ -185,15 +185,15 @@ def test_answers_are_added_changed_and_withdrawn_while_it_serves(served):
 def test_a_file_that_cannot_be_taken_changes_nothing(served, content, message):
     Path("new.csv").write_text(content)
     with pytest.raises(TidegateError, match=message):
-        answers.add("toy", Path("new.csv"), by="")
+        answers.add("toy", Path("new.csv"), by="Mara")
     assert not Path(".tidegate/serving/toy/answers.json").exists()
 
 
 def test_what_is_not_there_cannot_be_withdrawn_nor_all_there_is(served):
     with pytest.raises(SettingsError, match="no answer or entry 'musik'; did you mean 'music'"):
-        answers.withdraw("toy", ["musik"], by="")
+        answers.withdraw("toy", ["musik"], by="Mara")
     with pytest.raises(SettingsError, match="leave toy without any answer"):
-        answers.withdraw("toy", sorted(ABOUT), by="")
+        answers.withdraw("toy", sorted(ABOUT), by="Mara")
     with pytest.raises(SettingsError, match="no answer or entry 'x'"):
         answers.show("toy", "x")
 
