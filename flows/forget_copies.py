@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.dag import Dag
 from flows.store import STORE
 from flows.traces import holding
+from serving.deployment import ANSWERS
 from tasks.core.line import STATE, Line
 from tasks.forgotten import Subject
 
@@ -39,7 +40,7 @@ def from_copies(line: Line, subject: Subject, report: Report) -> None:
         path.unlink()
     if scratch:
         report.done.append(f"{STATE / 'scratch'}: {len(scratch)} file(s) of broken runs removed")
-    released = [path for path in found if path.relative_to(STATE).parts[0] in RELEASES]
+    released = [path for path in found if path.relative_to(STATE).parts[0] in RELEASES and path.name != ANSWERS]
     released += holding(bundle, subject)
     report.left += _releases(line, released)
     report.left += [f"{path}: delete it by hand" for path in found if path not in scratch and path not in released]
