@@ -16,6 +16,7 @@ from releases import Kept, wait_until
 from toy import ABOUT, questions, retrieve_params
 
 from flows import answers
+from flows.approver import KEY, NotAllowedError
 from flows.settings import load
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
@@ -27,8 +28,10 @@ from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.core.stage import execute
+from tasks.forgotten import Subject
 from tasks.inference import Model
 from tasks.sync import sync
+from tasks.team import hash_key, new_key
 
 LINE = Line("toy", "retrieve")
 STAGES = [
@@ -172,6 +175,41 @@ def test_answers_are_added_changed_and_withdrawn_while_it_serves(served):
     Path(".tidegate/serving/toy/answers.json").write_text("{")
     assert wait_until(lambda: "answers.json is broken" in str(served.line("toy").refused))
     assert ask(served, "is the music good").labels == ["music"], "what was taken up goes on serving"
+
+
+def test_what_is_forgotten_answers_no_longer(served):
+    Path("new.csv").write_text(f"text,label\n{PARKING},parking\nwhat garage is near,parking\n")
+    answers.add("toy", Path("new.csv"), by="Mara")
+    known = answers.standing(ServingFolder(".tidegate/serving"), "toy").entries
+    row, text = known["id"][0], known["text"][1]
+    assert answers.forget("toy", Subject(frozenset([PARKING, text]), ids=frozenset([row]))) == (1, 2)
+    left = answers.standing(ServingFolder(".tidegate/serving"), "toy").entries
+    assert len(left) == len(known) - 3
+    assert not {PARKING, text} & set(left["text"]) and row not in set(left["id"])
+    assert PARKING not in Path(".tidegate/serving/toy/answers.json").read_text()
+    assert wait_until(lambda: served.line("toy").describe()["answers_version"] == 2)
+    assert answers.forget("toy", Subject(frozenset(["nowhere"]))) == (0, 0)
+
+
+def test_who_changes_answers_proves_it_where_there_is_a_team(served, monkeypatch):
+    monkeypatch.delenv(KEY, raising=False)
+    keys = {name: new_key() for name in ("Anna", "Nils")}
+    roles = {"Anna": ["ops"], "Nils": ["annotator"]}
+    people = [{"name": name, "email": f"{name}@example.org", "roles": roles[name], "key": hash_key(keys[name])}
+              for name in keys]  # fmt: skip
+    Path("team.yaml").write_text(yaml.safe_dump({"people": people}))
+    Path("new.csv").write_text(f"text,label\n{PARKING},parking\n")
+    for by, key in (("Anna", None), ("Anna", keys["Nils"]), ("Nils", keys["Nils"]), ("Mara", None)):
+        with pytest.raises(NotAllowedError):
+            answers.add("toy", Path("new.csv"), by, key=key)
+        with pytest.raises(NotAllowedError):
+            answers.withdraw("toy", ["music"], by, key)
+    assert not Path(".tidegate/serving/toy/answers.json").exists()
+    answers.add("toy", Path("new.csv"), "anna@example.org", key=keys["Anna"])
+    monkeypatch.setenv(KEY, keys["Anna"])
+    answers.withdraw("toy", ["parking"], "Anna")
+    changes = ServingFolder(".tidegate/serving").changes("toy").changes
+    assert [(change.by, change.proof) for change in changes] == [("Anna", "API key")] * 2
 
 
 @pytest.mark.parametrize(
