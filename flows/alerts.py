@@ -5,7 +5,7 @@ so here.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -155,6 +155,18 @@ def acknowledge(alert: str, by: str, why: str) -> Alert:
         made = found.model_copy(update={"acknowledged": seen, "updated": time})
         _write(made)
     return made
+
+
+def forget(line: str, headlines: Set[str]) -> int:
+    """Take headlines out of a line's alerts; how many alerts had some. Nobody is told."""
+    gone, changed = {one_line(text) for text in headlines}, 0
+    with _alone():
+        for alert in alerts(line):
+            kept = [text for text in alert.headlines if text not in gone]
+            if len(kept) < len(alert.headlines):
+                _write(alert.model_copy(update={"headlines": kept}))
+                changed += 1
+    return changed
 
 
 def require_open(alert: str) -> Alert:

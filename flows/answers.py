@@ -1,7 +1,6 @@
 """`tidegate answers`: what a retrieval line can answer, and changes of it that need no training."""
 
 import difflib
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,19 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.approver import Approved, Question, allowed
 from flows.deploy import serving_folder
 from flows.lock import hold
 from flows.record import now
 from flows.settings import load
 from serving.deployment import ServingFolder
-from tasks.answer_base import Change, Changes, Entry
+from tasks.answer_base import Change, Changes, Entry, text_id
 from tasks.core.errors import DataError, SettingsError, StageError
-from tasks.core.line import STATE
+from tasks.core.line import STATE, Line
 from tasks.sources.tables import Column, TableSettings, raw
 from tasks.text import TextSettings, clean, to_drop
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tasks.forgotten import Subject
 
 COLUMNS: tuple[Column, ...] = ("text", "label")
 NAMED = 5  # rows or names in a message
@@ -53,34 +55,61 @@ def show(line: str, answer: str | None = None) -> str:
     return "\n".join([f"{line}: {len(rows)} answers, {base.changes.version} changes since the release", *rows])
 
 
-def add(line: str, file: Path, by: str, ids: bool = False) -> str:
+def add(line: str, file: Path, by: str, ids: bool = False, key: str | None = None) -> str:
     """Let texts lead to answers: a table with the columns text and label, with `ids` also id.
 
     Texts go through the line's text policy first. An entry takes the place of that with its id, or else with its text.
-    Raises DataError where a row cannot be taken; then none is.
+    `key` is the API key of `by`; default: as for a promotion. Raises DataError where a row cannot be taken, then none
+    is, and NotAllowedError where `by` may not change answers.
     """
     settings = load([line])[line]
     with _changing(line) as folder:
         before = standing(folder, line)
+        person = _allowed(line, before.changes, by, key)
         known = dict(zip(before.entries["text"], before.entries["id"], strict=True))
         entries = _read(file, settings.text, known, ids)
-        _put(folder, before.changes, Change(by=by, time=now(), added=tuple(entries)))
+        _put(folder, before.changes, _change(person, added=tuple(entries)))
     new = sorted({entry.label for entry in entries} - set(before.entries["label"]))
     told = f", {len(new)} new answers among them: {', '.join(new[:NAMED])}" if new else ""
     return f"{line}: {len(entries)} texts were added{told}. {_taken_up(before.changes)}"
 
 
-def withdraw(line: str, names: Sequence[str], by: str) -> str:
-    """Take answers, or single texts by their id, out of the base. Raises SettingsError on what is not in it."""
+def withdraw(line: str, names: Sequence[str], by: str, key: str | None = None) -> str:
+    """Take answers, or single texts by their id, out of the base; `key` as for `add`.
+
+    Raises SettingsError on what is not in it, NotAllowedError where `by` may not change answers.
+    """
     with _changing(line) as folder:
         before = standing(folder, line)
+        person = _allowed(line, before.changes, by, key)
         entries = before.entries
         _known(names, {*entries["id"], *entries["label"]})
         gone = entries["id"].isin(names) | entries["label"].isin(names)
         if gone.all():
             raise SettingsError(f"That would leave {line} without any answer. Add others first.")
-        _put(folder, before.changes, Change(by=by, time=now(), withdrawn=tuple(dict.fromkeys(names))))
+        _put(folder, before.changes, _change(person, withdrawn=tuple(dict.fromkeys(names))))
     return f"{line}: {int(gone.sum())} texts no longer lead anywhere. {_taken_up(before.changes)}"
+
+
+def forget(line: str, subject: "Subject") -> tuple[int, int]:
+    """Take texts out of the changes, and out of what serves; how many entries were erased, and how many withdrawn.
+
+    An entry of the release itself can be withdrawn alone: the release stays as it is. Where that would leave no answer
+    it is not. Raises BusyError during another change, StageError where changes or release cannot be read.
+    """
+    with _changing(line) as folder:
+        changes, erased = (folder.changes(line) or Changes(line=line)).without(subject.texts, subject.ids)
+        if erased:
+            folder.change(changes)
+        if folder.pointer(line) is None:
+            return erased, 0
+        entries = standing(folder, line).entries
+        meant = entries["id"].isin(subject.ids) | entries["text"].isin(subject.texts)
+        gone = entries["id"][meant].tolist()
+        if not gone or meant.all():
+            return erased, 0
+        _put(folder, changes, Change(by="tidegate forget", time=now(), withdrawn=tuple(gone)))
+    return erased, len(gone)
 
 
 def standing(folder: ServingFolder, line: str) -> Standing:
@@ -111,7 +140,7 @@ def _read(file: Path, policy: TextSettings, known: Mapping[str, str], ids: bool)
     entries, wrong = [], []
     for number, row in enumerate(rows, 1):
         text, label = clean(str(row["text"] or ""), policy), str(row["label"] or "").strip()
-        name = str(row["id"] or "").strip() if ids else known.get(text) or _id(text)
+        name = str(row["id"] or "").strip() if ids else known.get(text) or text_id(text)
         if not text.strip() or not label or not name or to_drop(text, policy):
             wrong.append(number)
             continue
@@ -129,10 +158,6 @@ def _require(file: Path, entries: list[Entry], wrong: list[int]) -> None:
         raise DataError(
             f"{file.name}: an id or a text stands there twice, {', '.join(twice[:NAMED])}. Keep one of each."
         )
-
-
-def _id(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def _known(names: Sequence[str], known: set[str]) -> None:
@@ -155,6 +180,14 @@ def _folder(line: str) -> ServingFolder:
     if kind != "retrieve":
         raise SettingsError(f"{line} is of kind {kind}: only a line of kind retrieve has a base of answers.")
     return serving_folder()
+
+
+def _allowed(line: str, before: Changes, by: str, key: str | None) -> Approved:
+    return allowed(Question("answers", Line(line, "retrieve"), str(before.version + 1), by), key)
+
+
+def _change(person: Approved, added: tuple[Entry, ...] = (), withdrawn: tuple[str, ...] = ()) -> Change:
+    return Change(by=person.by, proof=person.proof, time=now(), added=added, withdrawn=withdrawn)
 
 
 def _put(folder: ServingFolder, before: Changes, change: Change) -> None:

@@ -21,7 +21,7 @@ log = logging.getLogger("tidegate")
 KEY = "TIDEGATE_KEY"
 """Environment variable with the API key of the person who gives a command: as an argument other users would see it."""
 
-Act = Literal["approve", "reject", "rollback", "shadow", "canary", "end", "acknowledge"]
+Act = Literal["approve", "reject", "rollback", "shadow", "canary", "end", "acknowledge", "answers"]
 
 ROLES: dict[Act, tuple[str, ...]] = {
     "approve": ("approver",),
@@ -31,6 +31,7 @@ ROLES: dict[Act, tuple[str, ...]] = {
     "canary": ("approver",),
     "end": ("approver", "ops"),
     "acknowledge": ("approver", "ops"),
+    "answers": ("approver", "ops"),
 }
 
 
@@ -49,7 +50,7 @@ class Approved:
 
 @dataclass(frozen=True)
 class Question:
-    """May `by` do this with a release, or with an alert by its id?"""
+    """May `by` do this with a release, with an alert by its id, or with the change of answers of that number?"""
 
     act: Act
     line: Line

@@ -28,6 +28,7 @@ from tasks.core.errors import SettingsError
 from tasks.core.files import atomic
 from tasks.core.line import STATE
 from tasks.core.progress import Progress, progress
+from tasks.opinion import store
 
 log = logging.getLogger("tidegate")
 
@@ -37,6 +38,7 @@ PROJECT = ("params.yaml", "team.yaml", "dvc.lock")
 FOLDERS = ("alerts", "annotation", "approvals", "comparisons", "loop", "monitor", "opinion", "releases")
 """Of the state. What is not among them can be made or fetched again, or belongs to a process."""
 DATABASE = "log/predictions.db"
+OPINIONS = "opinions/opinion.db"
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 WAIT = 30.0  # seconds for running services to drain their spools
 MEGABYTE = 2**20
@@ -61,7 +63,7 @@ class Manifest(BaseModel):
     commit: str | None
     """Of the working tree, whose edits are not in it but for those of PROJECT."""
     files: dict[str, Kept]
-    """By name in the archive: project/, state/, serving/, log/, cache/."""
+    """By name in the archive: project/, state/, serving/, log/, opinions/, cache/."""
     left: list[str]
     """What has to be kept by other means."""
 
@@ -82,15 +84,15 @@ class _Source:
 def backup(target: Path, cache: bool = False) -> Manifest:
     """Write a backup to a .tar, .tar.gz or .tgz that only its owner may read: it holds texts of users.
 
-    `cache` takes DVC's cache with it, for projects without a DVC remote. Services may run meanwhile: of the log a
-    consistent copy is taken. Raises SettingsError for a file that exists or has another ending, BusyError while a
-    clean-up or another backup goes on.
+    `cache` takes DVC's cache with it, for projects without a DVC remote. Services may run meanwhile: of the log and of
+    the opinions consistent copies are taken. Raises SettingsError for a file that exists or has another ending,
+    BusyError while a clean-up or another backup goes on.
     """
     if not target.name.endswith(ENDINGS):
         raise SettingsError(f"A backup was to be {target.name}; its name must end with {', '.join(ENDINGS)}.")
     if target.exists():
         raise SettingsError(f"{target} exists. Name another file: a backup overwrites none.")
-    with hold(LOCK, BUSY), _log_copy() as (copied, waiting), atomic(target) as temporary:
+    with hold(LOCK, BUSY), _copies() as (copied, waiting), atomic(target) as temporary:
         sources = [*_sources(cache), *copied]
         temporary.touch(0o600)
         with (
@@ -116,12 +118,19 @@ def _opened(path: Path, zipped: bool) -> tarfile.TarFile:
 def _sources(cache: bool) -> Iterator[_Source]:
     yield from (_Source(f"project/{name}", Path(name)) for name in PROJECT if Path(name).exists())
     for name in FOLDERS:
-        yield from _walk(f"state/{name}", STATE / name)
+        opinions = store.file()
+        yield from (one for one in _walk(f"state/{name}", STATE / name) if not _of_database(one.path, opinions))
     folder = serving_folder()
     if folder.local:
         yield from _walk("serving", Path(folder.root))  # a pointer before the releases, one of which it names
     if cache:
         yield from _walk("cache", Path(Dag().repo.cache.local_cache_dir))
+
+
+def _of_database(path: Path, database: Path | None) -> bool:
+    """Whether a file is a database in SQLite, or a journal of it."""
+    ends = ("", "-journal", "-wal", "-shm")
+    return database is not None and path.absolute() in {Path(f"{database.absolute()}{end}") for end in ends}
 
 
 def _walk(name: str, folder: Path) -> Iterator[_Source]:
@@ -162,28 +171,38 @@ class _Digested:
 
 
 @contextmanager
-def _log_copy() -> Iterator[tuple[list[_Source], list[str]]]:
-    """A copy of the log's SQLite file after what waited in spools, and a word on what still waits."""
+def _copies() -> Iterator[tuple[list[_Source], list[str]]]:
+    """Copies of the databases in SQLite, of the log after what waited in spools; and a word on what still waits."""
+    log_file, opinions, waiting = prediction_log.file(), store.file(), []
+    if log_file is not None and log_file.exists():
+        waiting = list(_drained())
+    scratch = SCRATCH / f"backup-{os.getpid()}"
+    scratch.mkdir(parents=True, exist_ok=True)
+    try:
+        yield [*_copy(DATABASE, log_file, scratch), *_copy(OPINIONS, opinions, scratch)], waiting
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _drained() -> Iterator[str]:
     from serving.log.drain import drain_leftovers
     from serving.log.forget import wait_for_spools
     from serving.log.settings import load_log
 
-    database, settings = prediction_log.file(), load_log()
-    if database is None or not database.exists():
-        yield [], []
-        return
+    settings = load_log()
     drain_leftovers(settings)
-    waiting = wait_for_spools(Path(settings.spool), WAIT)
-    scratch = SCRATCH / f"backup-{os.getpid()}"
-    scratch.mkdir(parents=True, exist_ok=True)
-    try:
-        copy = scratch / "predictions.db"
-        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-        said = [f"{len(waiting)} segment(s) of the spool in {settings.spool}, which no service drains"]
-        yield [_Source(DATABASE, copy)], said if waiting else []
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    if waiting := wait_for_spools(Path(settings.spool), WAIT):
+        yield f"{len(waiting)} segment(s) of the spool in {settings.spool}, which no service drains"
+
+
+def _copy(name: str, database: Path | None, scratch: Path) -> Iterator[_Source]:
+    """A database as of one moment, by SQLite's own backup: others may write meanwhile."""
+    if database is None or not database.exists():
+        return
+    copy = scratch / Path(name).name
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    yield _Source(name, copy)
 
 
 def _left(cache: bool) -> Iterator[str]:
@@ -195,6 +214,8 @@ def _left(cache: bool) -> Iterator[str]:
         yield f"the serving folder {folder.url}"
     if prediction_log.file() is None:
         yield "the prediction log, which is in PostgreSQL: pg_dump copies it"
+    if store.file() is None:
+        yield "the database of opinions, which is no file: pg_dump copies it"
     yield "secrets: those of the environment, and .dvc/config.local"
     yield "Prefect's history of runs, and what is fetched or made again: downloads, base models, checkpoints"
 

@@ -1,60 +1,67 @@
 """`tidegate forget`: a person's texts out of log, inbox and caches, and a word on what cannot be reached."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from flows.dag import Dag
 from flows.evidence import forget_examples
-from flows.settings import LineSettings, load
-from flows.store import STORE
-from flows.traces import holding
+from flows.forget_copies import Report, from_copies
+from flows.lock import hold
+from flows.settings import load, products
 from tasks import forgotten
-from tasks.core.errors import BusyError, SettingsError
-from tasks.core.line import STATE, Line
+from tasks.core.errors import BusyError, SettingsError, TidegateError
+from tasks.core.line import Line
 from tasks.forgotten import Subject
+from tasks.opinion.settings import OpinionSettings
 from tasks.sync import alone
 from tasks.text import TextSettings, clean, split_key
 
 WAIT = 30.0  # seconds for running services to drain their spools
-RELEASES = ("releases", "serving", "served")
-"""Folders of the state that hold releases: <folder>/<line>/.../<id>/."""
-APART = ("predictions", "predictions.db", "predictions.db-wal", "predictions.db-shm", "prefect", "downloads", "models")
-"""Of the state: the log, which is looked after by itself, and what holds no text of a line in a form of ours."""
 
 
-@dataclass
-class Report:
-    """What was done, and what is left for people to do."""
-
-    done: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return "\n".join([*self.done, *(["", "Not reached:", *(f"- {what}" for what in self.left)])])
-
-
-def forget(line_name: str, request_ids: Sequence[str], row_ids: Sequence[str], texts: Sequence[str]) -> Report:
+def forget(name: str, request_ids: Sequence[str], row_ids: Sequence[str], texts: Sequence[str]) -> Report:
     """Erase rows of the log by request id, rows of the inbox by their id, and both by text, with the copies of them.
 
-    Raises SettingsError where nothing is named or a text is empty, BusyError while a sync of the line runs.
+    `name` is a line, or a product, whose headlines go. Raises SettingsError where nothing is named or a text is empty,
+    BusyError while a sync of the line or a look of the product runs.
     """
     if not (request_ids or row_ids or texts):
         raise SettingsError("Say what to forget: --id, --row-id, --text-file or --text-stdin.")
     if not all(text.strip() for text in texts):
         raise SettingsError("A text to be forgotten is empty. Give the whole text, as it was sent.")
-    settings = load([line_name])[line_name]
-    line, report = Line(line_name, settings.kind), Report()
+    if name in (known := products()):
+        return _of_product(Line(name), known[name], request_ids, subject_of(texts, row_ids, known[name].text))
+    settings = load([name])[name]
+    line, report = Line(name, settings.kind), Report()
     subject = subject_of(texts, row_ids, settings.text)
     if request_ids or texts:
         _from_log(line, request_ids, subject, report)
         _from_observations(line, report)
     if row_ids or texts:
-        subject = _from_inbox(line, subject, settings, report)
+        subject = _from_inbox(line, subject, settings.text, report)
         _from_queue(line, subject, report)
-        _from_copies(line, subject, report)
+        _from_answers(line, subject, report)
+    _from_files(line, subject, request_ids, report)
+    if row_ids or texts:
+        from_copies(line, subject, report)
+        _in_products(subject, report)
+    return report
+
+
+def _of_product(line: Line, settings: OpinionSettings, request_ids: Sequence[str], subject: Subject) -> Report:
+    from flows.opinion.forget import forget as from_opinions
+
+    if request_ids:
+        raise SettingsError(f"{line.name} is a product, which nobody sends requests. Give --row-id or a text.")
+    report = Report()
+    with hold(f"opinion-{line.name}", f"A look of {line.name} goes on. Wait for it to end, then forget again."):
+        subject = _from_inbox(line, subject, settings.text, report)
+        from_opinions(line, settings, subject, report)
+    from_copies(line, subject, report)
+    _in_products(subject, report, line.name)
+    report.left.append("lines and their logs: `tidegate forget LINE` for each that may have the text")
     return report
 
 
@@ -115,23 +122,25 @@ def _from_observations(line: Line, report: Report) -> None:
         report.done.append(f"reports of the monitor: examples of texts taken out of {seen} observation(s)")
 
 
-def _from_inbox(line: Line, subject: Subject, settings: LineSettings, report: Report) -> Subject:
+def _from_inbox(line: Line, subject: Subject, text: TextSettings, report: Report) -> Subject:
     """Take the rows out of the inbox, pin it anew; returns the subject with what the rows told."""
     from tasks import feeds, inbox
 
+    pin = line.inbox.with_name("inbox.dvc")
+    pinned = pin.exists()
     with alone(line):
-        taken = forgotten.take_out(line, subject, settings.text.split_salt)
+        taken = forgotten.take_out(line, subject, text.split_salt)
         aside = feeds.discard(line)
-        if taken.rows:
+        if taken.rows and pinned:
             if inbox.batches(line):
                 Dag().add(line.inbox)
             else:
-                line.inbox.with_name("inbox.dvc").unlink(missing_ok=True)
+                pin.unlink()
     report.done.append(f"inbox: {taken.rows} row(s) taken out of {len(taken.batches)} batch(es)")
     if aside:
         report.done.append(f"{feeds.FOLDER}: what interrupted syncs had set aside removed; the next sync reads it anew")
     report.done.append(f"{forgotten.path(line)} keeps them from coming back with the next sync; commit it")
-    if taken.rows:
+    if taken.rows and pinned:
         report.left.append(f"earlier versions of the inbox, which the git history of {line.inbox}.dvc names")
     report.left.append("the sources themselves, and downloads of them in .tidegate/downloads")
     return replace(subject, ids=subject.ids | taken.ids, texts=subject.texts | taken.texts)
@@ -146,60 +155,44 @@ def _from_queue(line: Line, subject: Subject, report: Report) -> None:
         report.left.append("tasks that were exported to Label Studio: delete them there")
 
 
-def _from_copies(line: Line, subject: Subject, report: Report) -> None:
-    """Look through the line's outputs, this machine's state and DVC's cache; remove what nothing needs."""
-    bundle = line.folder / "release" / "bundle"
-    if outputs := list(holding(line.folder, subject, frozenset({line.inbox, bundle}))):
-        stages = sorted({path.relative_to(line.folder).parts[0] for path in outputs})
-        report.left.append(f"outputs of {', '.join(stages)}: run `tidegate run {line.name}`, which makes them anew")
-    found = list(holding(STATE, subject, frozenset(STATE / name for name in APART)))
-    scratch = [path for path in found if path.is_relative_to(STATE / "scratch")]
-    for path in scratch:
-        path.unlink()
-    if scratch:
-        report.done.append(f"{STATE / 'scratch'}: {len(scratch)} file(s) of broken runs removed")
-    released = [path for path in found if path.relative_to(STATE).parts[0] in RELEASES]
-    released += holding(bundle, subject)
-    report.left += _releases(line, released)
-    report.left += [f"{path}: delete it by hand" for path in found if path not in scratch and path not in released]
-    _from_cache(line, subject, bundle, report)
+def _from_answers(line: Line, subject: Subject, report: Report) -> None:
+    """Changes of answers lie beside what serves, in the serving folder."""
+    from flows import answers
+    from flows.deploy import serving_folder
+
+    if line.kind != "retrieve":
+        return
+    folder = serving_folder()
+    try:
+        erased, withdrawn = answers.forget(line.name, subject)
+    except TidegateError as error:
+        report.left.append(f"the answers of {line.name}: {error}")
+        return
+    if erased:
+        report.done.append(f"changes of answers: {erased} text(s) erased")
+    if withdrawn:
+        report.done.append(f"answers: {withdrawn} text(s) of the release withdrawn, so that they lead nowhere")
+    if erased and not folder.local:
+        report.left.append(f"earlier versions of answers.json, where {folder.url} keeps versions")
 
 
-def _releases(line: Line, paths: list[Path]) -> list[str]:
-    """Published releases are immutable; each is named once with the places that hold it."""
-    from tasks.bundle import MANIFEST, release_id
+def _from_files(line: Line, subject: Subject, request_ids: Sequence[str], report: Report) -> None:
+    """What commands wrote for people, under its usual name."""
+    from flows.forget_files import from_files
 
-    places: dict[str, set[str]] = {}
-    for path in paths:
-        folder = next(parent for parent in path.parents if (parent / MANIFEST).exists() or parent == STATE)
-        if folder != STATE:
-            places.setdefault(release_id(folder), set()).add(str(folder))
-    return [
-        f"release {name} of {line.name}, which holds the text and is immutable ({', '.join(sorted(where))}): "
-        "promote a newer one, then delete it there and wherever it was copied to"
-        for name, where in sorted(places.items())
-    ]
+    found = from_files(line.name, subject, request_ids)
+    if found.rows:
+        report.done.append(f"files of `tidegate suspects`, `pseudo` and `wanted`: {found.rows} row(s) taken out")
+    if found.pages:
+        report.done.append(f"pages of `tidegate label-report` and `profile`: {found.pages} deleted")
+    report.left += [f"{path}, which could not be read: look, and delete it by hand" for path in found.unread]
+    report.left.append("what commands wrote elsewhere with --output, and copies of it")
 
 
-def _from_cache(line: Line, subject: Subject, bundle: Path, report: Report) -> None:
-    """Remove old versions from DVC's local cache; those that a release here is made of stay, and are told above."""
-    dag = Dag()
-    cache = Path(dag.repo.cache.local.path)
-    kept = {_md5(path) for folder in (bundle, STORE / line.name) for path in folder.rglob("*.parquet")}
-    removed = 0
-    for path in holding(cache, subject):
-        if path.parent.name + path.name not in kept:
-            path.unlink()
-            removed += 1
-    report.done.append(f"DVC's cache: {removed} file(s) of old versions removed")
-    if remotes := dag.repo.config["remote"]:
-        report.left.append(
-            f"DVC remote(s) {', '.join(sorted(remotes))}: after the next run and commit, "
-            "`dvc gc --workspace --cloud` removes what older commits use (`--all-tags` keeps tagged releases)"
-        )
-    report.left.append("other clones, their caches, and backups")
+def _in_products(subject: Subject, report: Report, but: str = "") -> None:
+    """Products have texts of their own, under their own text policy."""
+    from flows.opinion.forget import holds
 
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    for name, settings in products().items():
+        if name != but and holds(name, settings, subject_of(subject.texts, (), settings.text), report):
+            report.left.append(f"the product {name}, which has the text too: `tidegate forget {name}`")

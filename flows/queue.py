@@ -19,6 +19,7 @@ from tasks.core.progress import progress
 from tasks.text import clean
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 WAITING = 2_000
@@ -91,17 +92,11 @@ def add_suspects(name: str, file: Path) -> str:
     """Put likely label errors before the adjudicators; what was done, in a sentence.
 
     `file` is csv or jsonl with the columns SUSPECT: the row's id in ingest, its text, the label it has, the one that is
-    suggested and the probability of that. The likeliest error comes first. Raises SourceError for another file.
+    suggested and the probability of that. The likeliest error comes first; the apostrophe that a csv has before a
+    formula is taken off. Raises SourceError for another file.
     """
-    import pandas as pd
-
     settings = load([name])[name]
-    try:
-        table = pd.read_json(file, lines=True, dtype=False) if file.suffix == ".jsonl" else pd.read_csv(file, dtype=str)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{file} cannot be read as csv or jsonl ({str(error).splitlines()[0][:120]}).") from None
-    if missing := [column for column in SUSPECT if column not in table.columns]:
-        raise SourceError(f"{file} has no column {', '.join(missing)}. `tidegate suspects {name}` writes such a file.")
+    table = _suspects(file, name)
     items = [
         suspect(
             str(row["id"]), clean(str(row["text"]), settings.text), str(row["given"]), str(row["suggested"]),
@@ -111,6 +106,21 @@ def add_suspects(name: str, file: Path) -> str:
     ]  # fmt: skip
     new = Journal.of(Line(name, settings.kind)).add(items)
     return f"{len(items)} suspects of {name} wait for an adjudicator, {new} of them new."
+
+
+def _suspects(file: Path, name: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    from flows.wanted import plain
+
+    as_json = file.suffix == ".jsonl"
+    try:
+        table = pd.read_json(file, lines=True, dtype=False) if as_json else pd.read_csv(file, dtype=str)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{file} cannot be read as csv or jsonl ({str(error).splitlines()[0][:120]}).") from None
+    if missing := [column for column in SUSPECT if column not in table.columns]:
+        raise SourceError(f"{file} has no column {', '.join(missing)}. `tidegate suspects {name}` writes such a file.")
+    return table if as_json else table.assign(text=table["text"].map(plain, na_action="ignore"))
 
 
 def _waiting(journal: Journal, seed: int) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from flows.backup import DATABASE, FOLDERS, MANIFEST, PROJECT, SCHEMA, Kept, Manifest
+from flows.backup import DATABASE, FOLDERS, MANIFEST, OPINIONS, PROJECT, SCHEMA, Kept, Manifest
 from flows.dag import Dag
 from flows.leftovers import SCRATCH
 from flows.lock import hold
@@ -23,6 +23,7 @@ from tasks.core.files import atomic, sha256
 from tasks.core.line import STATE
 from tasks.core.progress import progress
 from tasks.core.settings import PARAMS
+from tasks.opinion import store
 
 SHOWN = 5
 """Files that a message names."""
@@ -119,10 +120,11 @@ def _places(folder: Path, manifest: Manifest) -> dict[str, Path]:
     places = {}
     for name in manifest.files:
         part, _, inside = name.partition("/")
-        known = {"project": inside in PROJECT, "state": inside.partition("/")[0] in FOLDERS, "log": name == DATABASE}
+        known = {"project": inside in PROJECT, "state": inside.partition("/")[0] in FOLDERS}
+        known |= {"log": name == DATABASE, "opinions": name == OPINIONS}
         if not known.get(part, True):
             raise DataError(f"The backup holds {name}, which has no place here. Nothing was touched.")
-        places[name] = roots[part] if part == "log" else roots[part] / inside
+        places[name] = roots[part] if part in ("log", "opinions") else roots[part] / inside
     return places
 
 
@@ -151,6 +153,11 @@ def _root(part: str, folder: Path) -> Path:
             if database is None:
                 raise SettingsError("The backup holds a log in SQLite, but this clone keeps its own in PostgreSQL.")
             return database
+        case "opinions":
+            opinions = store.file()
+            if opinions is None:
+                raise SettingsError(f"The backup holds opinions in SQLite, but {store.URL} names another database.")
+            return opinions
         case _:
             raise DataError(f"The backup holds a part {part!r} that this program does not know. Nothing was touched.")
 
@@ -185,7 +192,7 @@ def _put(source: Path, place: Path, kept: Kept) -> None:
     """Let a file take its place in one step; one that is the same already stays."""
     if place.exists() and sha256(place) == kept.sha256:
         return
-    for leftover in (place.with_name(f"{place.name}-{end}") for end in ("wal", "shm")):
+    for leftover in (place.with_name(f"{place.name}-{end}") for end in ("journal", "wal", "shm")):
         leftover.unlink(missing_ok=True)  # of an SQLite file that was here: they belong to no other
     with atomic(place) as temporary:
         shutil.move(source, temporary)

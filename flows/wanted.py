@@ -56,10 +56,24 @@ def write_rows(rows: "pd.DataFrame", target: Path) -> None:
     check_ending(target)
     with atomic(target) as temporary:
         if target.suffix == ".csv":
-            safe = rows.assign(text=[f"'{text}" if text.startswith(FORMULA) else text for text in rows["text"]])
-            safe.to_csv(temporary, index=False)
+            rows.assign(text=[harmless(text) for text in rows["text"]]).to_csv(temporary, index=False)
         else:
             rows.to_json(temporary, orient="records", lines=True, force_ascii=False)
+
+
+def harmless(text: str) -> str:
+    """A text as a csv has it, with an apostrophe before what a spreadsheet would take for a formula."""
+    return f"'{text}" if _formula(text) else text
+
+
+def plain(text: str) -> str:
+    """The text that `harmless` made this of."""
+    return text[1:] if text.startswith("'") and _formula(text) else text
+
+
+def _formula(text: str) -> bool:
+    """Apostrophes before a formula count with it, so that taking one off is certain."""
+    return text.lstrip("'").startswith(FORMULA)
 
 
 def check_ending(target: Path) -> None:

@@ -1,6 +1,7 @@
 """What people change in a base of answers between two releases: texts added or changed, and answers withdrawn."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Sequence, Set
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -9,6 +10,11 @@ from pydantic import BaseModel, ConfigDict
 
 SCHEMA = 1
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+def text_id(text: str) -> str:
+    """The id of an entry that was given none."""
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 class Entry(BaseModel):
@@ -27,6 +33,8 @@ class Change(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     by: str
+    proof: str = ""
+    """How it is known that it was them."""
     time: str
     """ISO 8601, UTC."""
     added: tuple[Entry, ...] = ()
@@ -48,6 +56,22 @@ class Changes(BaseModel):
     def version(self) -> int:
         """How often the base was changed."""
         return len(self.changes)
+
+    def without(self, texts: Set[str], ids: Set[str]) -> tuple["Changes", int]:
+        """The same without entries of these texts or ids, and how many those were.
+
+        The id of one that took the place of a release's entry is withdrawn instead, so that the old one does not come
+        back; an id that was made of the text goes with it.
+        """
+        gone = [one for change in self.changes for one in change.added if one.text in texts or one.id in ids]
+        made = {entry.id for entry in gone if entry.id == text_id(entry.text)}
+        kept = []
+        for change in self.changes:
+            out = [entry.id for entry in change.added if entry in gone]
+            withdrawn = (name for name in (*change.withdrawn, *out) if name not in made)
+            added = tuple(entry for entry in change.added if entry not in gone)
+            kept.append(change.model_copy(update={"added": added, "withdrawn": tuple(dict.fromkeys(withdrawn))}))
+        return self.model_copy(update={"changes": tuple(kept)}), len(gone)
 
     def standing(self, ids: Sequence[str], labels: Sequence[str]) -> tuple[list[int], list[Entry]]:
         """What is left of a release's entries, by their places, and the entries that came since."""

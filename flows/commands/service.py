@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.arguments import LineName, OneLine
+from flows.commands.arguments import By, LineName, OneLine
 
 commands = typer.Typer(rich_markup_mode=None)
 
@@ -78,13 +78,13 @@ def log(
 @commands.command()
 def forget(
     context: typer.Context,
-    line: OneLine,
+    line: Annotated[str, typer.Argument(help="a line or a product of params.yaml", show_default=False)],
     ids: Annotated[list[str] | None, typer.Option("--id", help="a request's id: its rows of the log")] = None,
     row_ids: Annotated[list[str] | None, typer.Option("--row-id", help="the id of a row of the inbox")] = None,
     text_file: Annotated[list[Path] | None, typer.Option(help="a file with one text, as it was sent")] = None,
     text_stdin: Annotated[bool, typer.Option("--text-stdin", help="read one text from the standard input")] = False,
 ) -> None:
-    """Erase a person's texts from log, spool, inbox and caches, and say what could not be reached.
+    """Erase a person's texts from all that is kept here of a line or product, and say what could not be reached.
 
     A text never stands on the command line: the shell would remember it.
     """
@@ -111,10 +111,10 @@ def answers_add(
     context: typer.Context,
     line: OneLine,
     file: Annotated[Path, typer.Argument(help="csv, tsv, jsonl or parquet with columns text and label")],
+    by: By,
     ids: Annotated[
         bool, typer.Option("--ids", help="the file has a column id as well: whose entries to replace")
     ] = False,
-    by: Annotated[str, typer.Option(metavar="NAME", help="who changes it; kept with the change")] = "",
 ) -> None:
     """Add or replace texts and the answers they lead to, without training: the service takes them up within seconds."""
     from flows.answers import add
@@ -126,7 +126,7 @@ def answers_add(
 def answers_withdraw(
     line: OneLine,
     names: Annotated[list[str], typer.Argument(metavar="ID...", help="answers, or ids of single texts")],
-    by: Annotated[str, typer.Option(metavar="NAME", help="who changes it; kept with the change")] = "",
+    by: By,
 ) -> None:
     """Take answers or single texts out, without training: the service takes it up within seconds."""
     from flows.answers import withdraw

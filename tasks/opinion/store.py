@@ -38,23 +38,37 @@ class Cause:
     alert: str
 
 
+def url() -> sa.URL:
+    """Where the database is: TIDEGATE_OPINION_URL, else .tidegate/opinion/opinion.db.
+
+    Raises SourceError for an address that is none.
+    """
+    return parsed(os.environ.get(URL, "").strip() or DEFAULT, URL)
+
+
+def file() -> Path | None:
+    """The file of an SQLite database, whether or not it is there; None where another kind of database is used."""
+    where = url()
+    return Path(where.database) if where.get_backend_name() == "sqlite" and where.database else None
+
+
 @contextlib.contextmanager
 def opened() -> Iterator[sa.Engine]:
     """The database that TIDEGATE_OPINION_URL names, else .tidegate/opinion/opinion.db, with its tables.
 
     Raises TidegateError where it cannot be used; what a transaction had not ended with is undone.
     """
-    url = parsed(os.environ.get(URL, "").strip() or DEFAULT, URL)
-    sqlite = url.get_backend_name() == "sqlite"
-    if sqlite and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY} if sqlite else {})
+    where, kept = url(), file()
+    sqlite = where.get_backend_name() == "sqlite"
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(where, hide_parameters=True, connect_args={"timeout": BUSY} if sqlite else {})
     try:
         metadata.create_all(engine)
         yield engine
     except sa.exc.DBAPIError as error:
         said = str(error.orig).strip().partition("\n")[0]
-        raise TidegateError(f"The opinions in {address(url)} cannot be kept or read: {said}.") from None
+        raise TidegateError(f"The opinions in {address(where)} cannot be kept or read: {said}.") from None
     finally:
         engine.dispose()
 
@@ -204,4 +218,4 @@ class Store:
             self.connection.execute(sa.insert(table), [dict(row) for row in rows])
 
 
-__all__ = ["DEFAULT", "URL", "Cause", "Store", "opened"]
+__all__ = ["DEFAULT", "URL", "Cause", "Store", "file", "opened", "url"]

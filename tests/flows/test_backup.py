@@ -28,6 +28,7 @@ from serving.metrics import Metrics
 from tasks.core.errors import BusyError, DataError, SettingsError, TidegateError
 from tasks.core.files import sha256
 from tasks.core.line import STATE, Line
+from tasks.opinion import store as store_of_opinions
 
 SERVED = "sentiment/current.json"
 
@@ -101,6 +102,29 @@ def test_a_log_is_copied_whole_while_it_is_written(project, tmp_path_factory):
         path.unlink()
     restore(archive)
     assert len(rows()) == 50
+
+
+def test_opinions_are_copied_whole_while_they_are_written(workdir, monkeypatch):
+    Path("params.yaml").write_text("lines: {a: {}}\n")
+    database = store_of_opinions.file()
+    with store_of_opinions.opened() as engine, engine.connect() as writer:
+        with engine.begin() as connection:
+            store_of_opinions.Store(connection, "finance").done("b1")
+        writer.exec_driver_sql("pragma journal_mode = wal")
+        writer.exec_driver_sql("insert into opinion_taken values ('finance', 'b2')")
+        writer.commit()  # it stands in the write-ahead log alone
+        assert Path(f"{database}-wal").stat().st_size
+        made = backup(Path("all.tar"))
+    assert [name for name in made.files if "opinion" in name] == ["opinions/opinion.db"]
+    shutil.rmtree(database.parent)
+    monkeypatch.setenv(store_of_opinions.URL, "sqlite:///kept/here.db")
+    restore(Path("all.tar"))
+    with closing(sqlite3.connect("kept/here.db")) as restored:
+        assert [row[0] for row in restored.execute("select batch from opinion_taken order by 1")] == ["b1", "b2"]
+    monkeypatch.setenv(store_of_opinions.URL, "postgresql://127.0.0.1:1/opinions")
+    with pytest.raises(SettingsError, match="opinions in SQLite"):
+        restore(Path("all.tar"))
+    assert "the database of opinions" in str(backup(Path("other.tar")))
 
 
 def test_what_is_here_and_differs_is_not_overwritten_unasked(elsewhere):

@@ -14,6 +14,11 @@ from releases import Kept, wait_until
 from toy import ABOUT, question_params, questions, walked
 
 from flows import answers
+<<<<<<< HEAD
+=======
+from flows.approver import KEY, NotAllowedError
+from flows.settings import load
+>>>>>>> privacy
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
 from serving.hub import Hub
@@ -23,7 +28,15 @@ from tasks.bundle import load_release, release_id
 from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
+<<<<<<< HEAD
 from tasks.inference import Model
+=======
+from tasks.core.stage import execute
+from tasks.forgotten import Subject
+from tasks.inference import Model
+from tasks.sync import sync
+from tasks.team import hash_key, new_key
+>>>>>>> privacy
 
 LINE = Line("toy", "retrieve")
 BUNDLE = LINE.folder / "release/bundle"
@@ -153,6 +166,41 @@ def test_answers_are_added_changed_and_withdrawn_while_it_serves(served):
     assert ask(served, "is the music good").labels == ["music"], "what was taken up goes on serving"
 
 
+def test_what_is_forgotten_answers_no_longer(served):
+    Path("new.csv").write_text(f"text,label\n{PARKING},parking\nwhat garage is near,parking\n")
+    answers.add("toy", Path("new.csv"), by="Mara")
+    known = answers.standing(ServingFolder(".tidegate/serving"), "toy").entries
+    row, text = known["id"][0], known["text"][1]
+    assert answers.forget("toy", Subject(frozenset([PARKING, text]), ids=frozenset([row]))) == (1, 2)
+    left = answers.standing(ServingFolder(".tidegate/serving"), "toy").entries
+    assert len(left) == len(known) - 3
+    assert not {PARKING, text} & set(left["text"]) and row not in set(left["id"])
+    assert PARKING not in Path(".tidegate/serving/toy/answers.json").read_text()
+    assert wait_until(lambda: served.line("toy").describe()["answers_version"] == 2)
+    assert answers.forget("toy", Subject(frozenset(["nowhere"]))) == (0, 0)
+
+
+def test_who_changes_answers_proves_it_where_there_is_a_team(served, monkeypatch):
+    monkeypatch.delenv(KEY, raising=False)
+    keys = {name: new_key() for name in ("Anna", "Nils")}
+    roles = {"Anna": ["ops"], "Nils": ["annotator"]}
+    people = [{"name": name, "email": f"{name}@example.org", "roles": roles[name], "key": hash_key(keys[name])}
+              for name in keys]  # fmt: skip
+    Path("team.yaml").write_text(yaml.safe_dump({"people": people}))
+    Path("new.csv").write_text(f"text,label\n{PARKING},parking\n")
+    for by, key in (("Anna", None), ("Anna", keys["Nils"]), ("Nils", keys["Nils"]), ("Mara", None)):
+        with pytest.raises(NotAllowedError):
+            answers.add("toy", Path("new.csv"), by, key=key)
+        with pytest.raises(NotAllowedError):
+            answers.withdraw("toy", ["music"], by, key)
+    assert not Path(".tidegate/serving/toy/answers.json").exists()
+    answers.add("toy", Path("new.csv"), "anna@example.org", key=keys["Anna"])
+    monkeypatch.setenv(KEY, keys["Anna"])
+    answers.withdraw("toy", ["parking"], "Anna")
+    changes = ServingFolder(".tidegate/serving").changes("toy").changes
+    assert [(change.by, change.proof) for change in changes] == [("Anna", "API key")] * 2
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -164,15 +212,15 @@ def test_answers_are_added_changed_and_withdrawn_while_it_serves(served):
 def test_a_file_that_cannot_be_taken_changes_nothing(served, content, message):
     Path("new.csv").write_text(content)
     with pytest.raises(TidegateError, match=message):
-        answers.add("toy", Path("new.csv"), by="")
+        answers.add("toy", Path("new.csv"), by="Mara")
     assert not Path(".tidegate/serving/toy/answers.json").exists()
 
 
 def test_what_is_not_there_cannot_be_withdrawn_nor_all_there_is(served):
     with pytest.raises(SettingsError, match="no answer or entry 'musik'; did you mean 'music'"):
-        answers.withdraw("toy", ["musik"], by="")
+        answers.withdraw("toy", ["musik"], by="Mara")
     with pytest.raises(SettingsError, match="leave toy without any answer"):
-        answers.withdraw("toy", sorted(ABOUT), by="")
+        answers.withdraw("toy", sorted(ABOUT), by="Mara")
     with pytest.raises(SettingsError, match="no answer or entry 'x'"):
         answers.show("toy", "x")
 

@@ -70,3 +70,14 @@ def test_the_file_is_what_the_queue_takes(project):
 
     export("toy", Path("a.jsonl"), 10)
     assert "10 of them new" in add_suspects("toy", Path("a.jsonl"))
+
+
+def test_a_csv_puts_the_texts_into_the_queue_that_the_rows_have(project):
+    from flows.queue import add_suspects
+
+    export("toy", Path("a.csv"), 20)
+    written = pd.read_csv("a.csv").set_index("id")["text"]
+    assert written["made-r1"].startswith("'=cmd() ")
+    add_suspects("toy", Path("a.csv"))
+    queued = {item.corrects: item.text for item in Journal.of(LINE).items()}
+    assert queued["made-r1"] == project.set_index("id").loc["made-r1", "text"]

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from answers import answered, labelled
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows import promote
-from flows.wanted import export
+from flows.wanted import FORMULA, export, harmless, plain
 from serving.log import store
 from serving.log.database import migrate, open_database, writing
 from serving.log.rows import Encoder
@@ -49,6 +51,12 @@ def test_a_text_is_no_formula_in_a_spreadsheet_and_itself_in_json(log):
     export("sentiment", Path("all.jsonl"), 100)
     assert pd.read_csv("all.csv").set_index("request_id").loc["f", "text"] == "'=cmd|x"
     assert pd.read_json("all.jsonl", lines=True).set_index("request_id").loc["f", "text"] == "=cmd|x"
+
+
+@given(st.text(st.sampled_from("'=+-@\t\rab")))
+def test_any_text_is_harmless_and_comes_back(text):
+    assert not harmless(text).startswith(FORMULA)
+    assert plain(harmless(text)) == text
 
 
 def test_what_cannot_be_written_is_said(log):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.answer_base import Change, Changes, Entry
+from tasks.answer_base import Change, Changes, Entry, text_id
 
 IDS, LABELS = ["1", "2", "3", "4"], ["a", "a", "b", "c"]
 
@@ -28,6 +28,25 @@ def test_an_answer_that_is_withdrawn_goes_with_all_its_texts_and_may_come_back()
     again = changes.model_copy(update={"changes": (*changes.changes, *changed({"added": [entry("5", "a")]}).changes)})
     assert again.standing(IDS, LABELS) == ([2, 3], [entry("5", "a")])
     assert again.version == 3
+
+
+def test_a_text_that_is_forgotten_leaves_no_trace_and_brings_nothing_back():
+    secret, made = "of Anna", text_id("of Anna")
+    changes = changed(
+        {"added": [entry("2", "c", secret), entry(made, "c", secret), entry("6", "b")]},
+        {"withdrawn": [made, "1"]},
+        {"added": [entry("7", "b", secret)]},
+    )
+    left, gone = changes.without({secret}, {"6"})
+    assert gone == 4
+    assert (left.version, left.standing(IDS, LABELS)) == (3, ([2, 3], []))
+    assert secret not in left.model_dump_json() and made not in left.model_dump_json()
+    assert left.without({secret}, {"6"}) == (left, 0)
+
+
+def test_what_took_the_place_of_a_forgotten_text_stays():
+    changes = changed({"added": [entry("2", "c", "of Anna")]}, {"added": [entry("2", "b")]})
+    assert changes.without({"of Anna"}, set())[0].standing(IDS, LABELS) == ([0, 2, 3], [entry("2", "b")])
 
 
 OPERATION = st.one_of(
