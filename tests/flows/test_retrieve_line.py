@@ -14,11 +14,7 @@ from releases import Kept, wait_until
 from toy import ABOUT, question_params, questions, walked
 
 from flows import answers
-<<<<<<< HEAD
-=======
 from flows.approver import KEY, NotAllowedError
-from flows.settings import load
->>>>>>> privacy
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
 from serving.hub import Hub
@@ -28,15 +24,9 @@ from tasks.bundle import load_release, release_id
 from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
-<<<<<<< HEAD
-from tasks.inference import Model
-=======
-from tasks.core.stage import execute
 from tasks.forgotten import Subject
 from tasks.inference import Model
-from tasks.sync import sync
 from tasks.team import hash_key, new_key
->>>>>>> privacy
 
 LINE = Line("toy", "retrieve")
 BUNDLE = LINE.folder / "release/bundle"
