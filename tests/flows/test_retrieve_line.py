@@ -205,7 +205,7 @@ def test_who_changes_answers_proves_it_where_there_is_a_team(served, monkeypatch
         with pytest.raises(NotAllowedError):
             answers.withdraw("toy", ["music"], by, key)
     assert not Path(".tidegate/serving/toy/answers.json").exists()
-    answers.add("toy", Path("new.csv"), "anna@example.org", key=keys["Anna"])
+    answers.add("toy", Path("new.csv"), "Anna@example.org", key=keys["Anna"])
     monkeypatch.setenv(KEY, keys["Anna"])
     answers.withdraw("toy", ["parking"], "Anna")
     changes = ServingFolder(".tidegate/serving").changes("toy").changes
