@@ -183,7 +183,7 @@ def _folder(line: str) -> ServingFolder:
 
 
 def _allowed(line: str, before: Changes, by: str, key: str | None) -> Approved:
-    return allowed(Question("change-answers", Line(line, "retrieve"), str(before.version + 1), by), key)
+    return allowed(Question("change", Line(line, "retrieve"), str(before.version + 1), by), key)
 
 
 def _change(person: Approved, added: tuple[Entry, ...] = (), withdrawn: tuple[str, ...] = ()) -> Change:

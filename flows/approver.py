@@ -21,7 +21,7 @@ log = logging.getLogger("tidegate")
 KEY = "TIDEGATE_KEY"
 """Environment variable with the API key of the person who gives a command: as an argument other users would see it."""
 
-Act = Literal["approve", "reject", "rollback", "shadow", "canary", "end", "acknowledge", "change-answers"]
+Act = Literal["approve", "reject", "rollback", "shadow", "canary", "end", "acknowledge", "change"]
 
 ROLES: dict[Act, tuple[str, ...]] = {
     "approve": ("approver",),
@@ -31,7 +31,7 @@ ROLES: dict[Act, tuple[str, ...]] = {
     "canary": ("approver",),
     "end": ("approver", "ops"),
     "acknowledge": ("approver", "ops"),
-    "change-answers": ("approver", "ops"),
+    "change": ("approver", "ops"),
 }
 
 

@@ -1,6 +1,6 @@
 """What changes leave of a base: against a plain replay, and in words."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.answer_base import Change, Changes, Entry, text_id
@@ -57,6 +57,7 @@ OPERATION = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(OPERATION, max_size=8))
 def test_any_changes_are_a_replay(operations):
     expected = dict(zip(IDS, LABELS, strict=True))
