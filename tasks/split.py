@@ -11,7 +11,6 @@ from tasks.core.errors import DataError
 from tasks.core.files import read_json, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.core.stage import run_stage
-from tasks.scope import FILE as OUT_OF_SCOPE
 from tasks.similar import NearSettings, drawn, gram_size, near_pairs, plain
 
 if TYPE_CHECKING:
@@ -66,6 +65,7 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
 
     from tasks.core.files import read_parquet
     from tasks.rows import LABELED
+    from tasks.scope import FILE as OUT_OF_SCOPE
 
     frame = read_parquet(line.file("label", "labeled.parquet")).sort_values("id", kind="stable", ignore_index=True)
     labels: list[str] = read_json(line.file("label", "labels.json"))
@@ -214,7 +214,7 @@ def _report(frame: "pd.DataFrame", counts: "pd.DataFrame") -> dict[str, Any]:
     }
 
 
-__all__ = ["OUT_OF_SCOPE", "PLACES", "RESERVE", "SIDES", "SplitSettings", "near_duplicates", "side_of", "split"]
+__all__ = ["PLACES", "RESERVE", "SIDES", "SplitSettings", "near_duplicates", "side_of", "split"]
 
 if __name__ == "__main__":
     run_stage(split)

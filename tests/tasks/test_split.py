@@ -10,7 +10,8 @@ from tasks.core.errors import DataError
 from tasks.core.files import read_json, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.rows import LABELED
-from tasks.split import OUT_OF_SCOPE, PLACES, RESERVE, SIDES, SplitSettings, near_duplicates, side_of, split
+from tasks.scope import FILE as OUT_OF_SCOPE
+from tasks.split import PLACES, RESERVE, SIDES, SplitSettings, near_duplicates, side_of, split
 
 LINE = Line("made")
 
