@@ -72,7 +72,9 @@ class World:
         cache = subprocess.run(
             [sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=True
         ).stdout.strip()
-        for arguments in (("config", "--local", "cache.dir", str(Path(cache).absolute())), ("checkout", "--force")):
+        here = ("config", "--local", "cache.dir", str(Path(cache).absolute()))
+        its = ("checkout", "--force", "--with-deps", f"release@{self.line.name}")  # other lines may never have run here
+        for arguments in (here, its):
             self._do([sys.executable, "-m", "dvc", *arguments, "--quiet"])
         shutil.copytree(bundle, self.folder / store.STORE / self.line.name / bundle.name)
         for name in SHARED:
