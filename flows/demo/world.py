@@ -89,7 +89,8 @@ class World:
         params = read_params()
         block = params["lines"][self.line.name]
         own = {name: {**block.get(name, {}), **given} for name, given in settings.items()}
-        params["lines"] = {self.line.name: {**block, **own}}
+        params["lines"][self.line.name] = {**block, **own}
+        params["default_lines"] = [self.line.name]
         for source in block["sources"]:
             source.update(MIN_NEW if source["kind"] == "log" else {})
         params["serving"] = {**(params.get("serving") or {}), **PORTS}
