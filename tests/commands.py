@@ -14,7 +14,7 @@ def tidegate(*arguments, **kwargs):
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,  # what hangs, not what is slow beside other work
         **kwargs,
     )
 
@@ -27,7 +27,7 @@ def dvc(*arguments, **kwargs):
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,  # what hangs, not what is slow beside other work
         **kwargs,
     )
 

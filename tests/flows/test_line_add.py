@@ -140,6 +140,7 @@ def test_nothing_of_one_line_runs_again_when_another_comes_or_changes(lines, tmp
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_line_that_was_added_runs_to_its_release_and_the_other_has_nothing_to_do(lines, tiny_encoder, tmp_path):
     folder = shutil.copytree(lines["run"], tmp_path / "copy", symlinks=True)
     block = toy_params("more.csv", tiny_encoder)["lines"]["toy"]

@@ -19,7 +19,7 @@ from serving.log.database import migrate, open_database, writing
 from serving.log.rows import Encoder
 from serving.log.settings import LogSettings
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 GOOD, BAD = ["zippy", "sharp", "quiet"], ["laggy", "noisy", "brittle"]
 
 
