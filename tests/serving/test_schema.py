@@ -33,7 +33,9 @@ def test_nothing_that_the_schema_allows_or_forbids_makes_it_fail(running):
             def ask(case):
                 if case.method == "POST":
                     case.path_parameters["line"] = "sentiment"
-                answer = case.call_and_validate(checks=[not_a_server_error])
+                answer = case.call()
+                if answer.status_code != 504:  # a deadline of a millisecond may rightly pass
+                    case.validate_response(answer, checks=[not_a_server_error])
                 statuses.add(answer.status_code)
 
             ask()
