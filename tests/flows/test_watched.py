@@ -36,10 +36,11 @@ def deployment(project, prefect_url, monkeypatch):
                 client.set_flow_run_state(due.id, state, force=True)
             return due
 
+        # The server is the session's: runs that other tests ended stand in it, too.
+        scheduled.delete_old(client, datetime.now(UTC) + HOUR, dry_run=False)
         yield run
         client.delete_deployment(made)
-        later = datetime.now(UTC) + HOUR
-        scheduled.delete_old(client, later, dry_run=False)
+        scheduled.delete_old(client, datetime.now(UTC) + HOUR, dry_run=False)
 
 
 def observed(line, age):
