@@ -17,7 +17,7 @@ from serving.deployment import ServingFolder
 from tasks.answer_base import Change, Changes, Entry, text_id
 from tasks.core.errors import DataError, SettingsError, StageError
 from tasks.core.line import STATE, Line
-from tasks.sources.tables import Column, TableSettings, raw
+from tasks.sources.tables import Column, TableSettings, canonical, raw
 from tasks.text import TextSettings, clean, to_drop
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def show(line: str, answer: str | None = None) -> str:
         f"{label}  {number} texts" + (f", {added[label]} of them added since the release" if added[label] else "")
         for label, number in counts.most_common()
     ]
-    return "\n".join([f"{line}: {len(rows)} answers, {base.changes.version} changes since the release", *rows])
+    return "\n".join([f"{line}: {len(rows)} answers, {base.changes.version} changes so far", *rows])
 
 
 def add(line: str, file: Path, by: str, ids: bool = False, key: str | None = None) -> str:
@@ -136,11 +136,12 @@ def _read(file: Path, policy: TextSettings, known: Mapping[str, str], ids: bool)
     if not file.exists():
         raise DataError(f"{file} does not exist. Give a csv, tsv, jsonl or parquet file with columns text and label.")
     columns: dict[Column, str | int] = {name: name for name in (("id", *COLUMNS) if ids else COLUMNS)}
-    rows = [row for table in raw(file, TableSettings(columns=columns), file.name, columns) for row in table.to_pylist()]
+    tables = raw(file, TableSettings(columns=columns), file.name, columns)
+    rows = [row for table in tables for row in canonical(table, file.name).to_pylist()]
     entries, wrong = [], []
     for number, row in enumerate(rows, 1):
-        text, label = clean(str(row["text"] or ""), policy), str(row["label"] or "").strip()
-        name = str(row["id"] or "").strip() if ids else known.get(text) or text_id(text)
+        text, label = clean(row["text"] or "", policy), (row["label"] or "").strip()
+        name = (row["id"] or "").strip() if ids else known.get(text) or text_id(text)
         if not text.strip() or not label or not name or to_drop(text, policy):
             wrong.append(number)
             continue
@@ -163,7 +164,7 @@ def _require(file: Path, entries: list[Entry], wrong: list[int]) -> None:
 def _known(names: Sequence[str], known: set[str]) -> None:
     if strange := [name for name in names if name not in known]:
         near = difflib.get_close_matches(strange[0], sorted(known), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise SettingsError(f"There is no answer or entry {strange[0]!r}{hint} `tidegate answers list` says which are.")
 
 

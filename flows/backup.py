@@ -117,8 +117,8 @@ def _opened(path: Path, zipped: bool) -> tarfile.TarFile:
 
 def _sources(cache: bool) -> Iterator[_Source]:
     yield from (_Source(f"project/{name}", Path(name)) for name in PROJECT if Path(name).exists())
+    opinions = store.file()
     for name in FOLDERS:
-        opinions = store.file()
         yield from (one for one in _walk(f"state/{name}", STATE / name) if not _of_database(one.path, opinions))
     folder = serving_folder()
     if folder.local:

@@ -20,6 +20,7 @@ from tasks.inference import Model
 from tasks.weak.pseudo import chosen, row_id
 
 FOLDER = STATE / "pseudo"
+COLUMNS = {"id", "text", "label", "created_at", "confidence"}
 
 
 def label_file(
@@ -30,13 +31,13 @@ def label_file(
     Texts go through the release's text policy first: what is written is masked. Each text counts once, and its id is
     made of its content: stage split takes the newest row of an id, so that a later champion's answer replaces an
     earlier one's. As many rows of every label are kept (tasks.weak.pseudo.chosen). Returns what was done, in sentences.
-    Raises SettingsError for another ending than jsonl, TidegateError without a champion, DataError where it is sure of
-    no text.
+    Raises SettingsError for another ending than jsonl and for a target that holds other rows, TidegateError without a
+    champion, DataError where it is sure of no text.
     """
     target = target or FOLDER / f"{name}.jsonl"
     if target.suffix != ".jsonl":
         raise SettingsError(f"The file was given as {target.name}; it must end with .jsonl.")
-    line = Line(name, load([name])[name].kind)
+    line, known = Line(name, load([name])[name].kind), _earlier(target)
     champion = current_champion(line)
     if champion is None:
         raise TidegateError(f"{name} has no champion, so that nothing can label. `tidegate promote` first.")
@@ -52,7 +53,7 @@ def label_file(
             f"{champion.version} is not {confidence:g} sure of any of the {len(texts)} texts. Bring more texts, or "
             "give a lower --confidence."
         )
-    now, known = datetime.now(UTC).isoformat(timespec="seconds"), _earlier(target)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     with atomic(target) as temporary, temporary.open("w", encoding="utf-8") as stream:
         for place in kept:
             label = labels[codes[place]]
@@ -66,10 +67,19 @@ def label_file(
 
 
 def _earlier(target: Path) -> dict[tuple[str, str], str]:
-    """When an earlier round said the same of a text: the row is then the same, and is not taken twice."""
+    """When an earlier round said the same of a text: the row is then the same, and is not taken twice.
+
+    Raises SettingsError for a file of other rows, which would be lost.
+    """
     if not target.exists():
         return {}
-    rows = map(json.loads, target.read_text(encoding="utf-8").splitlines())
+    try:
+        rows = [json.loads(row) for row in target.read_text(encoding="utf-8").splitlines()]
+        ours = all(row.keys() == COLUMNS for row in rows)
+    except (ValueError, AttributeError):
+        ours = False
+    if not ours:
+        raise SettingsError(f"{target} holds other rows than `tidegate pseudo` writes. Give another name by --output.")
     return {(row["id"], row["label"]): row["created_at"] for row in rows}
 
 

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 WAITING = 2_000
 """Texts of the queue, drawn by lot, to which new ones should not be like."""
 SUSPECT = ("id", "text", "given", "suggested", "probability")
+ADVICE = {
+    "Correct `columns:`.": "Name the column of texts by --text.",
+    "If that is meant, take the source out of params.yaml.": "Leave it out.",
+    "Set `format:` to csv, tsv, jsonl or parquet.": "Let the name end with .csv, .tsv, .jsonl or .parquet.",
+    "Set `encoding:` to what the file is, often latin-1 or cp1252, or mend the file.": "Save it as UTF-8.",
+    "Set `encoding:` to what the file is, often latin-1.": "Save it as UTF-8.",
+    "Look at `delimiter:` and `quote:`, or mend the file.": "Mend the file.",
+    ", or set `quote:` to what the file has.": ".",
+}
+"""What a reader of tables advises for the sources of params.yaml, and what helps with a file of the command."""
 TOLD_WHY: dict[str, Why] = {"at random": "random", "unsure": "uncertain", "unfamiliar": "unfamiliar"}
 
 
@@ -48,7 +58,10 @@ def add_files(name: str, files: Sequence[Path], rows: int | None = None, text_co
     settings = load([name])[name]
     line, block = Line(name, settings.kind), settings.annotate
     journal = Journal.of(line)
-    pool = draw(files, text_column, line, journal.items(), settings.text, block)
+    try:
+        pool = draw(files, text_column, line, journal.items(), settings.text, block)
+    except SourceError as error:
+        raise SourceError(_advised(str(error))) from None
     texts = pool.texts
     if not texts:
         raise TidegateError(
@@ -121,6 +134,12 @@ def _suspects(file: Path, name: str) -> "pd.DataFrame":
     if missing := [column for column in SUSPECT if column not in table.columns]:
         raise SourceError(f"{file} has no column {', '.join(missing)}. `tidegate suspects {name}` writes such a file.")
     return table if as_json else table.assign(text=table["text"].map(plain, na_action="ignore"))
+
+
+def _advised(said: str) -> str:
+    for source, command in ADVICE.items():
+        said = said.replace(source, command)
+    return said
 
 
 def _waiting(journal: Journal, seed: int) -> list[str]:

@@ -48,13 +48,15 @@ def export(name: str, target: Path | None, rows: int, queue: bool = False) -> st
 def find(frame: "pd.DataFrame", labels: list[str], folder: Path, max_length: int = 128) -> "pd.DataFrame":
     """The suspects among labelled rows (id, text, source, label, split_key, decided_by) with COLUMNS, worst first.
 
-    `folder` is the base model whose frozen embeddings are learned from.
+    `folder` is the base model whose frozen embeddings are learned from. Rows out of scope have none of the `labels`:
+    they are left out.
     """
     import pandas as pd
 
     from tasks.annotation.embed import embed
     from tasks.crowd.suspects import cross_validated, suspects
 
+    frame = frame[frame["label"].isin(labels)]
     given = pd.Index(labels).get_indexer(pd.Index(frame["label"])).astype(np.int64)
     vectors = embed(frame["text"].tolist(), folder, max_length)
     found = suspects(given, cross_validated(vectors, given, frame["split_key"].tolist(), len(labels)))

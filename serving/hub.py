@@ -185,14 +185,14 @@ class Hub:
         changes = changes or Changes(line=line.name)
         loaded = {served.choice: served for served in before.all()} if before else {}
         try:
-            champion = self._load(line.name, Choice.of(pointer), loaded).changed(changes)
+            champion = self._load(changes, Choice.of(pointer), loaded)
         except TidegateError as error:
             return [Refusal(pointer.release, "champion", str(error), datetime.now(UTC))]
         trials: dict[str, Trial] = {}
         refusals = []
         for role, rule in _besides(pointer).items():
             try:
-                served = self._load(line.name, Choice.of(pointer, rule), loaded).changed(changes)
+                served = self._load(changes, Choice.of(pointer, rule), loaded)
                 _comparable(served, champion)
             except TidegateError as error:
                 refusals.append(Refusal(rule.release, role, str(error), datetime.now(UTC)))
@@ -210,11 +210,12 @@ class Hub:
             log.info("%s: change %d of its answers is taken up", line.name, len(champion.changes))
         return refusals
 
-    def _load(self, line: str, choice: Choice, loaded: dict[Choice, Served]) -> Served:
-        if choice in loaded:
-            return loaded[choice]
+    def _load(self, changes: Changes, choice: Choice, loaded: dict[Choice, Served]) -> Served:
+        """A release of the line that `changes` are of, with these changes of its answers."""
+        line = changes.line
         try:
-            return load(self.folder, line, choice, self.cache, self.settings.threads)
+            served = loaded.get(choice) or load(self.folder, line, choice, self.cache, self.settings.threads)
+            return served.changed(changes)
         except TidegateError:
             raise
         except Exception as error:  # a broken release may raise anything, and must not end the service

@@ -168,6 +168,7 @@ def _by_ratings(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFra
     ratings = Ratings.of(table["ratings"])
     _on_scale(ratings, settings)
     frame = table.drop_columns(["ratings", "votes"]).to_pandas()
+    frame["label"] = frame["label"].replace(settings.rename)
     given = (ratings.count == 0) & frame["label"].notna().to_numpy()
     _known(frame.loc[given, "label"], settings)
     side = np.sign(ratings.mean - settings.neutral)

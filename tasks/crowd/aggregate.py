@@ -99,9 +99,8 @@ def _golden(votes: Votes, decided: Mapping[str, str]) -> "pd.Series[Any] | None"
     """The decided items that somebody voted on; a label that nobody voted for would be unknown to crowd-kit."""
     import pandas as pd
 
-    seen = set(votes.label.tolist())
+    seen = {votes.labels[label]: label for label in set(votes.label.tolist())}
     places = {name: n for n, name in enumerate(votes.items)}
-    known = {places[item]: votes.labels.index(label) for item, label in decided.items()}
     people = votes.counts.sum(axis=1)
-    known = {place: label for place, label in known.items() if people[place] and label in seen}
+    known = {places[item]: seen[label] for item, label in decided.items() if people[places[item]] and label in seen}
     return pd.Series(known, dtype=np.int64) if known else None

@@ -73,6 +73,10 @@ def test_a_second_round_takes_the_place_of_the_first(texts):
 def test_what_cannot_be_done_is_said(texts):
     with pytest.raises(SettingsError, match=r"must end with \.jsonl"):
         label_file("sentiment", texts, Path("rows.csv"))
+    before = texts.read_text()
+    with pytest.raises(SettingsError, match=r"new\.jsonl holds other rows .* --output"):
+        label_file("sentiment", texts, texts)
+    assert texts.read_text() == before
     with pytest.raises(DataError, match=r"v0\.0\.2 is not 1 sure of any of the 201 texts"):
         label_file("sentiment", texts, None, confidence=1.0)
     with pytest.raises(DataError, match="has no column 'body'"):

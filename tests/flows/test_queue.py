@@ -142,16 +142,21 @@ def test_a_broken_quote_in_a_large_file_is_named_and_nothing_is_written(toy, bro
     ("name", "content", "said"),
     [
         ("none.csv", None, "There is no file"),
-        ("a.csv", "n,body\n1,x\n", "has no column 'text'"),
+        ("a.csv", "n,body\n1,x\n", r"has no column 'text'.* Name the column of texts by --text\.$"),
+        ("a.csv", "n,text\n", r"a\.csv holds no row\. Leave it out\.$"),
+        ("a.csv", b"n,text\n1,\xe9\n", r"line 2 is not utf-8 .* Save it as UTF-8\.$"),
+        ("a.csv", "n,text\n1,x,y\n", r"row 2 has 3 columns where 2 are expected\. Mend the file\.$"),
+        ("a.csv", 'n,text\n1,"x\n', r"double a quote that belongs to the text\.$"),
         ("a.csv", "", "is empty"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is no JSON"),
+        ("a.jsonl", b'{"text": "\xe9"}\n', r"line 1 is not utf-8\. Save it as UTF-8\.$"),
         ("a.parquet", "no parquet", "cannot be read as parquet"),
-        ("a.odd", "n", "does not tell its format"),
+        ("a.odd", "n", r"does not tell its format by its name\. Let the name end with \.csv"),
     ],
 )
 def test_a_file_that_cannot_be_read(toy, name, content, said):
     if content is not None:
-        Path(name).write_text(content)
+        Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(SourceError, match=said):
         queue.add_files("toy", [Path(name)])
     assert not queued()

@@ -15,6 +15,8 @@ from toy import ABOUT, question_params, questions, walked
 
 from flows import answers
 from flows.approver import KEY, NotAllowedError
+from flows.forget import _from_answers
+from flows.forget_copies import Report
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
 from serving.hub import Hub
@@ -156,6 +158,21 @@ def test_answers_are_added_changed_and_withdrawn_while_it_serves(served):
     assert ask(served, "is the music good").labels == ["music"], "what was taken up goes on serving"
 
 
+def test_changes_that_cannot_be_taken_up_for_a_while_are_tried_again(served, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("no memory")
+
+    Path("new.csv").write_text(f"text,label\n{PARKING},parking\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.hub.FIRST_RETRY", 0.05)
+        patch.setattr("serving.served.Served._embeddings", broken)
+        answers.add("toy", Path("new.csv"), by="Mara")
+        assert wait_until(lambda: "ZeroDivisionError: no memory" in str(served.line("toy").refused))
+        assert ask(served, "is the music good").labels == ["music"]
+    assert wait_until(lambda: ask(served, PARKING).labels == ["parking"])
+    assert served.line("toy").refused is None
+
+
 def test_what_is_forgotten_answers_no_longer(served):
     Path("new.csv").write_text(f"text,label\n{PARKING},parking\nwhat garage is near,parking\n")
     answers.add("toy", Path("new.csv"), by="Mara")
@@ -168,6 +185,22 @@ def test_what_is_forgotten_answers_no_longer(served):
     assert PARKING not in Path(".tidegate/serving/toy/answers.json").read_text()
     assert wait_until(lambda: served.line("toy").describe()["answers_version"] == 2)
     assert answers.forget("toy", Subject(frozenset(["nowhere"]))) == (0, 0)
+
+
+def test_what_forget_says_of_answers(served):
+    Path("new.csv").write_text(f"text,label\n{PARKING},parking\n")
+    answers.add("toy", Path("new.csv"), by="Mara")
+    texts = answers.standing(ServingFolder(".tidegate/serving"), "toy").entries["text"]
+    report = Report()
+    _from_answers(LINE, Subject(frozenset([PARKING, texts[0]])), report)
+    assert report.done == [
+        "changes of answers: 1 text(s) erased",
+        "answers: 1 text(s) of the release withdrawn, so that they lead nowhere",
+    ]
+    assert not report.left
+    Path(".tidegate/serving/toy/answers.json").write_text("{")
+    _from_answers(LINE, Subject(frozenset([PARKING])), report)
+    assert len(report.left) == 1 and "answers.json is broken" in report.left[0]
 
 
 def test_who_changes_answers_proves_it_where_there_is_a_team(served, monkeypatch):
@@ -197,6 +230,7 @@ def test_who_changes_answers_proves_it_where_there_is_a_team(served, monkeypatch
         ("text,label\n,parking\nfine,\n", "row 1, 2 lacks a text, label or id"),
         ("text,label\na,b\na,c\n", "stands there twice"),
         ("text,answer\na,b\n", "has no column 'label'"),
+        ("text,label\n", "has no row"),
     ],
 )
 def test_a_file_that_cannot_be_taken_changes_nothing(served, content, message):
@@ -211,7 +245,7 @@ def test_what_is_not_there_cannot_be_withdrawn_nor_all_there_is(served):
         answers.withdraw("toy", ["musik"], by="Mara")
     with pytest.raises(SettingsError, match="leave toy without any answer"):
         answers.withdraw("toy", sorted(ABOUT), by="Mara")
-    with pytest.raises(SettingsError, match="no answer or entry 'x'"):
+    with pytest.raises(SettingsError, match="no answer or entry 'x'. `tidegate answers list`"):
         answers.show("toy", "x")
 
 

@@ -56,6 +56,15 @@ def test_the_same_rows_give_the_same_file(project):
     assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
 
 
+def test_rows_out_of_scope_are_neither_suspects_nor_learned_from(project):
+    export("toy", Path("alone.jsonl"), 300)
+    odd = labeled(30, seed=5).assign(label="oos")
+    frame = pd.concat([project, odd], ignore_index=True)
+    write_parquet(LINE.file("label", "labeled.parquet"), frame[LABELED.names], LABELED)
+    export("toy", Path("beside.jsonl"), 300)
+    assert Path("beside.jsonl").read_text() == Path("alone.jsonl").read_text()
+
+
 def test_what_is_missing_is_said(project):
     with pytest.raises(SettingsError, match=r"a\.xlsx; it can end with \.csv or \.jsonl"):
         export("toy", Path("a.xlsx"), 5)

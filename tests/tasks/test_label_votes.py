@@ -84,6 +84,20 @@ def test_an_adjudicator_stands_above_the_votes(workdir):
     assert report["votes"]["by_adjudicator"] == 3
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_an_adjudicator_may_find_a_text_out_of_scope(workdir, method):
+    given = [votes(a="negative", b="positive"), votes(a="negative", b="negative"), votes(a="positive", b="positive")]
+    frame, report = run(rows(given, ["oos", None, None]), by="votes", out_of_scope="oos", votes={"method": method})
+    assert frame["label"].tolist() == ["positive", "negative", "oos"]
+    assert (report["out_of_scope"], report["labeled"]) == (1, 2)
+
+
+def test_a_label_beside_rows_with_votes_is_renamed_as_well(workdir):
+    given = [votes(a="negative", b="negative"), None]
+    frame, _ = run(rows(given, [None, "good"]), by="votes", rename={"good": "positive"})
+    assert frame["label"].tolist() == ["positive", "negative"]
+
+
 def test_too_few_votes_are_no_label(workdir):
     given = [votes(a="negative"), votes(a="positive", b="positive"), votes(a="negative", b="negative"), []]
     frame, report = run(rows(given), by="votes", votes={"min_votes": 2})
