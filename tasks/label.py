@@ -116,7 +116,10 @@ def _named(table: "pa.Table", settings: LabelSettings) -> LabelSettings:
     """The settings with labels: where they name none, all that rows and votes have, sorted."""
     if settings.labels:
         return settings
-    said = [*table["label"].to_pylist(), *(vote["label"] for votes in table["votes"].to_pylist() for vote in votes or ())]
+    said = [
+        *table["label"].to_pylist(),
+        *(vote["label"] for votes in table["votes"].to_pylist() for vote in votes or ()),
+    ]
     found = {settings.rename.get(label, label) for label in said if label is not None}
     return settings.model_copy(update={"labels": sorted(found)})
 

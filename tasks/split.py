@@ -52,7 +52,9 @@ class SplitSettings(NearSettings, block="split"):
         if "train" not in self.complete_sides:
             raise ValueError("complete_sides must name train: a label without a row there cannot be learned")
         if both := sorted({*self.base_sources} & {*self.train_only_sources}):
-            raise ValueError(f"{', '.join(both)} stands in base_sources and in train_only_sources; one of them is meant")
+            raise ValueError(
+                f"{', '.join(both)} stands in base_sources and in train_only_sources; one of them is meant"
+            )
         return self
 
     @model_validator(mode="after")

@@ -91,7 +91,6 @@ class PackageSource(SourceSettings):
         for table in raw(opened.path, self, uri, self.columns):
             yield canonical(_joined(table, more, f"{uri} joined with {self.join.member}"), uri)
 
-
     def _files(self, path: Path, uri: str) -> list[tuple[Path, str]]:
         """The files of the member by name, each with what messages call it."""
         if self._pattern is None:

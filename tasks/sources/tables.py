@@ -35,7 +35,9 @@ BLOCK = 16 << 20  # bytes of csv read at once; no row may be longer
 class TableSettings(Settings):
     """How a file of rows is read."""
 
-    format: Format | None = Field(None, description="csv, tsv, jsonl, parquet or yaml; by default what the name ends with")
+    format: Format | None = Field(
+        None, description="csv, tsv, jsonl, parquet or yaml; by default what the name ends with"
+    )
     header: bool = Field(True, description="whether the first line of csv and tsv names the columns")
     encoding: str = Field("utf-8", description="of csv, tsv, jsonl and yaml")
     rows_of: str | None = Field(None, description="key of a yaml document whose value is the list of rows")
@@ -116,7 +118,9 @@ def _guess(where: str) -> Format:
     for suffix in reversed(suffixes):
         if suffix in SUFFIXES:
             return SUFFIXES[suffix]
-    raise SourceError(f"{where} does not tell its format by its name. Set `format:` to csv, tsv, jsonl, parquet or yaml.")
+    raise SourceError(
+        f"{where} does not tell its format by its name. Set `format:` to csv, tsv, jsonl, parquet or yaml."
+    )
 
 
 def _pick(names: Sequence[str], columns: dict[str, str | int], where: str) -> dict[str, str]:
