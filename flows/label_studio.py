@@ -119,8 +119,7 @@ def _refuse_labels(events: Sequence[Event], known: Sequence[str], file: Path) ->
     if strange:
         told = ", ".join(f"{str(label)[:40]!r} ({count})" for label, count in strange.most_common(10))
         raise SourceError(
-            f"{file} has labels that the line does not know: {told}. Allowed are {', '.join(known)}. "
-            "Nothing was taken."
+            f"{file} has labels that the line does not know: {told}. Allowed are {', '.join(known)}. Nothing was taken."
         )
 
 

@@ -36,8 +36,8 @@ class LabelSettings(Settings, block="label"):
     )
     labels: list[str] = Field(
         [],
-        description="all labels in the order of the model's outputs; by ratings: the one below neutral first. Null: all "
-        "that the data have, sorted",
+        description="all labels in the order of the model's outputs; by ratings: the one below neutral first; "
+        "null: all that the data have, sorted",
     )
     scale: tuple[float, float] = Field((-4, 4), description="lowest and highest possible rating")
     neutral: float = Field(

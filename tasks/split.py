@@ -169,7 +169,7 @@ def _across(texts: "pd.DataFrame", sides: tuple[str, str], settings: SplitSettin
 
 
 def _shadowed(frame: "pd.DataFrame", base: "pd.Series[bool]") -> "pd.Series[bool]":
-    """Rows whose very text stands on a later side too: reserve, train, validation, test, and last the rows of `base`."""
+    """Rows whose very text stands on a later side too: reserve, train, validation, test, then the rows of `base`."""
     rank = frame["side"].map({side: n for n, side in enumerate((RESERVE, *SIDES))}).mask(base, len(SIDES) + 1)
     latest = rank.groupby(frame["text"]).transform("max")
     result: pd.Series[bool] = rank < latest

@@ -14,8 +14,8 @@ def rows(stream: IO[bytes], encoding: str, key: str | None, columns: Mapping[str
     without white space at its ends.
 
     The document is held in memory as a whole. A column is a place in lists and a name in objects; what a row has beside
-    is left out, and what it lacks is null, for the line's expectations to judge. Raises SourceError where it is no YAML,
-    has no such list, a column is in no row, or a cell is no text; it never quotes one.
+    is left out, and what it lacks is null, for the line's expectations to judge. Raises SourceError where it is no
+    YAML, has no such list, a column is in no row, or a cell is no text; it never quotes one.
     """
     import pyarrow as pa
 

@@ -35,7 +35,7 @@ class PackageSource(SourceSettings):
     package: str = Field(description="NAME==VERSION")
     sha256: str | None = Field(None, description="of the sdist or wheel; without it the error prints the pin")
     member: str = Field(
-        description="path inside the archive; `!` enters an archive inside it: a.tar.gz!b/c.txt; the name of the file may "
+        description="path inside the archive; `!` enters an archive inside it: a.tar.gz!b/c.txt; the file's name may "
         "have wildcards: b/*.txt"
     )
     join: Join | None = Field(None, description="a second member, joined on the id")
