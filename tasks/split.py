@@ -40,7 +40,8 @@ class SplitSettings(NearSettings, block="split"):
         [], description="sources that are all in train, wherever their split_key falls: texts of answers, not questions"
     )
     complete_sides: tuple[Literal["train", "validation", "test"], ...] = Field(
-        SIDES, description="sides that must have a row of every label; where many answers have few questions: [train]"
+        ("train", "validation", "test"),
+        description="sides that must have a row of every label; where many answers have few questions: [train]",
     )
     functions_judge: bool = Field(
         False, description="rows that labelling functions decided may go to validation and test too"
