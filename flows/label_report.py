@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.settings import LineSettings, load
+from flows.settings import LineSettings, labels, load
 from tasks.core.errors import DataError
 from tasks.core.files import read_json, read_parquet, write_text
 from tasks.core.line import STATE, Line
@@ -32,7 +32,7 @@ def report(name: str, html: Path | None = None, suspects: bool = True) -> str:
     settings = load([name])[name]
     line, team = Line(name, settings.kind), load_team()
     state = Journal.of(line).state()
-    found = gather(_rows(line, settings), state, settings.label.labels, settings.label.rename)
+    found = gather(_rows(line, settings), state, labels(name, settings), settings.label.rename)
     if not len(found.votes):
         raise DataError(
             f"{name} has no votes: neither rows with votes after `tidegate run {name} --until ingest`, nor answers in "

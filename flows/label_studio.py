@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from flows.settings import load
+from flows.settings import labels, load
 from tasks.annotation import label_studio as studio
 from tasks.annotation.assign import adjudications
 from tasks.annotation.events import Event, Item, item_id
@@ -39,7 +39,7 @@ def export(name: str, target: Path, suggestions: bool = False, everything: bool 
             f"Nothing of {name} waits for a label. `tidegate queue {name} FILE` puts texts into its queue."
         )
     write_json(target, [studio.task(item, suggestions) for item in items])
-    write_text(target.with_suffix(".xml"), studio.interface(settings.label.labels))
+    write_text(target.with_suffix(".xml"), studio.interface(labels(name, settings)))
     most = max(item.overlap for item in items)
     return (
         f"{len(items)} tasks are in {target}, the labelling interface in {target.with_suffix('.xml')}. "
@@ -61,7 +61,7 @@ def take(name: str, file: Path, people: Sequence[str] = ()) -> str:
     tasks = _read(file)
     read = partial(studio.events, people=mapped, team=team, line=name, clean=partial(clean, settings=settings.text))
     found, unknown = _events(tasks, queue, read)
-    _refuse_labels(found, settings.label.labels, file)
+    _refuse_labels(found, labels(name, settings), file)
     new = journal.append(*sorted(found, key=lambda event: event.time))
     by_number = {studio.user(each) for one in tasks for each in one.annotations}
     unnamed = sorted(who for who in by_number if isinstance(who, int) and who not in mapped)
@@ -114,13 +114,12 @@ def _events(
     return found, unknown
 
 
-def _refuse_labels(events: Sequence[Event], labels: Sequence[str], file: Path) -> None:
-    strange = Counter(event.label for event in events if event.label is not None and event.label not in labels)
+def _refuse_labels(events: Sequence[Event], known: Sequence[str], file: Path) -> None:
+    strange = Counter(event.label for event in events if event.label is not None and event.label not in known)
     if strange:
         told = ", ".join(f"{str(label)[:40]!r} ({count})" for label, count in strange.most_common(10))
         raise SourceError(
-            f"{file} has labels that the line does not know: {told}. Allowed are {', '.join(labels)}. "
-            "Nothing was taken."
+            f"{file} has labels that the line does not know: {told}. Allowed are {', '.join(known)}. Nothing was taken."
         )
 
 

@@ -134,7 +134,9 @@ def _beside(line: Line, settings: LineSettings) -> dict[Path, str]:
     return {
         line.folder / "expectations.yaml": suite.safe_substitute(line=line.name),
         line.folder / "behaviour.yaml": about,
-        line.folder / "labelling" / "README.md": labelling.safe_substitute(label=settings.label.labels[0]),
+        line.folder / "labelling" / "README.md": labelling.safe_substitute(
+            label=next(iter(settings.label.labels), "a label")
+        ),
     }
 
 

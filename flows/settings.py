@@ -16,7 +16,8 @@ from serving.settings import load_serving
 from tasks import behaviour, kinds
 from tasks.annotation.settings import AnnotateSettings
 from tasks.comparison import CompareSettings
-from tasks.core.errors import SettingsError
+from tasks.core.errors import DataError, SettingsError
+from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.core.settings import PARAMS, Settings, explain, line_params, parse, read_params
 from tasks.drift.settings import MonitorSettings
@@ -84,14 +85,20 @@ class LineSettings(Sources):
         names = [source.name for source in self.sources]
         if unknown := [name for name in self.quality_gate.sources or () if name not in names]:
             raise ValueError(f"quality_gate.sources names {', '.join(unknown)}; sources are {', '.join(names)}")
-        if unknown := [name for name in self.split.train_only_sources if name not in names]:
-            raise ValueError(f"split.train_only_sources names {', '.join(unknown)}; sources are {', '.join(names)}")
+        for block in ("train_only_sources", "base_sources"):
+            if unknown := [name for name in getattr(self.split, block) if name not in names]:
+                raise ValueError(f"split.{block} names {', '.join(unknown)}; sources are {', '.join(names)}")
         return self
 
     @model_validator(mode="after")
     def _suits_its_kind(self) -> "LineSettings":
-        problems = []
-        for path, allowed in kinds.load(self.kind, "settings").ALLOWED.items():
+        of = kinds.load(self.kind, "settings")
+        problems = [
+            f"{path} is missing; a line of kind {self.kind} needs it: {why}"
+            for path, why in of.NEEDED.items()
+            if not attrgetter(path)(self)
+        ]
+        for path, allowed in of.ALLOWED.items():
             given = attrgetter(path)(self)
             if given not in allowed:
                 every = " or ".join("null" if value is None else str(value) for value in allowed)
@@ -184,12 +191,29 @@ def _top_level(params: dict[str, Any]) -> list[str]:
     return problems
 
 
+def labels(name: str, settings: LineSettings) -> list[str]:
+    """The labels of a line, as its settings name them or, where they do not, as its data had them in its last run.
+
+    Raises DataError where neither says.
+    """
+    known = Line(name).file("label", "labels.json")
+    if settings.label.labels:
+        return list(settings.label.labels)
+    if not known.exists():
+        raise DataError(
+            f"{name} names no labels: they are those of its data, and nobody has looked at these yet. "
+            f"`tidegate run {name} --until label` first."
+        )
+    found: list[str] = read_json(known)
+    return found
+
+
 def load_behaviour(lines: dict[str, LineSettings]) -> dict[str, behaviour.Suite]:
     """The behaviour tests of some lines, by name. Raises SettingsError that lists all errors of all their files."""
     suites, problems = {}, []
     for name, settings in lines.items():
         try:
-            suites[name] = behaviour.load(Line(name).folder / "behaviour.yaml", settings.label.labels)
+            suites[name] = behaviour.load(Line(name).folder / "behaviour.yaml", settings.label.labels or None)
         except SettingsError as error:
             problems.append(str(error))
     if problems:

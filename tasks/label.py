@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks import verdict
 from tasks.core.errors import DataError
@@ -35,9 +35,9 @@ class LabelSettings(Settings, block="label"):
         "rows with votes are decided by them whatever this says",
     )
     labels: list[str] = Field(
-        ["negative", "positive"],
-        min_length=2,
-        description="all labels in the order of the model's outputs; by ratings: the one below neutral first",
+        [],
+        description="all labels in the order of the model's outputs; by ratings: the one below neutral first; "
+        "null: all that the data have, sorted",
     )
     scale: tuple[float, float] = Field((-4, 4), description="lowest and highest possible rating")
     neutral: float = Field(
@@ -60,6 +60,11 @@ class LabelSettings(Settings, block="label"):
         None, description="lets the functions of data/<line>/labelling/ label what people left without a label"
     )
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _null(cls, given: Any) -> Any:
+        return [] if given is None else given
+
     @model_validator(mode="after")
     def _fits(self) -> "LabelSettings":
         problems = []
@@ -67,13 +72,15 @@ class LabelSettings(Settings, block="label"):
             problems.append("labels must differ from each other")
         if self.out_of_scope in self.labels:
             problems.append(f"out_of_scope is {self.out_of_scope}, which is one of labels; it must be none of them")
+        if len(self.labels) == 1:
+            problems.append("labels needs two or more, or null for all that the data have")
         if self.by == "ratings" and len(self.labels) != 2:
             problems.append("by: ratings takes exactly two labels, the one below neutral first")
         if not self.scale[0] < self.neutral < self.scale[1]:
             problems.append("neutral must lie inside scale, and scale is [lowest, highest]")
         if self.by == "ratings" and self.rename:
             problems.append("rename belongs to by: column and by: votes")
-        if unknown := sorted(set(self.rename.values()) - self.allowed):
+        if self.labels and (unknown := sorted(set(self.rename.values()) - self.allowed)):
             problems.append(f"rename leads to {', '.join(unknown)}, which labels does not hold")
         if self.functions and self.functions.shares and set(self.functions.shares) != set(self.labels):
             problems.append("functions.shares needs a share for each label and no other")
@@ -96,8 +103,8 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
     and counted; those out of scope stay, under a label that is not in labels.json. Rows with votes are decided by
     these, or by an adjudicator where they have a label as well; the others as `by` says, and by their ratings or their
     label where that is votes; what people left without a label, by functions. Raises RejectedError when validate
-    rejected the batch, DataError for ratings off the scale, labels outside the set, labels without a row, and
-    labelling functions that fail.
+    rejected the batch, DataError for ratings off the scale, labels outside the set, labels without a row, fewer
+    than two labels, and labelling functions that fail.
     """
     import pyarrow.parquet as pq
 
@@ -106,10 +113,12 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
 
     verdict.require(line.file("validate", "verdict.json"))
     table = pq.read_table(line.file("validate", "rows.parquet")).sort_by("id")
+    settings, named = _named(table, settings), settings.labels
     frame, report = _decided(table, settings)
     if (told := fill(line, frame, settings.labels, settings.functions)) is not None:
         report["functions"] = told
     kept = frame[frame["label"].notna()]
+    settings = settings.model_copy(update={"labels": named or sorted(set(kept["label"]) - {settings.out_of_scope})})
     strange = ~kept["label"].isin(settings.labels)
     _all_present(kept["label"], settings)
     write_parquet(out / "labeled.parquet", kept[LABELED.names], LABELED)
@@ -119,6 +128,18 @@ def label(line: Line, settings: LabelSettings, out: Path) -> None:
     counted = {"by": settings.by, "rows": table.num_rows} | _counts(kept[~strange], settings)
     write_json(out / "report.json", counted | report)
     log.info("%d of %d rows labeled, %d left out", len(kept), table.num_rows, table.num_rows - len(kept))
+
+
+def _named(table: "pa.Table", settings: LabelSettings) -> LabelSettings:
+    """The settings with labels: where they name none, all that rows and votes have, sorted."""
+    if settings.labels:
+        return settings
+    said = [
+        *table["label"].to_pylist(),
+        *(vote["label"] for votes in table["votes"].to_pylist() for vote in votes or ()),
+    ]
+    found = {settings.rename.get(label, label) for label in said if label is not None}
+    return settings.model_copy(update={"labels": sorted(found - {settings.out_of_scope})})
 
 
 def _decided(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFrame", dict[str, Any]]:
@@ -227,6 +248,8 @@ def _on_scale(ratings: "Ratings", settings: LabelSettings) -> None:
 def _all_present(labels: "pd.Series[str]", settings: LabelSettings) -> None:
     rows = labels.value_counts()
     absent = [name for name in settings.labels if name not in rows.index]
+    if len(settings.labels) < 2:
+        raise DataError(f"The data have {len(settings.labels)} labels and a model needs two: bring rows of another.")
     if absent:
         seen = ", ".join(f"{name} ({rows[name]})" for name in settings.labels if name in rows.index) or "none at all"
         raise DataError(

@@ -3,7 +3,7 @@
 import logging
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -36,10 +36,27 @@ class SplitSettings(NearSettings, block="split"):
     train_only_sources: list[str] = Field(
         [], description="sources that judge no model, such as pseudo-labels: their rows go to train or nowhere"
     )
+    base_sources: list[str] = Field(
+        [], description="sources that are all in train, wherever their split_key falls: texts of answers, not questions"
+    )
+    complete_sides: tuple[Literal["train", "validation", "test"], ...] = Field(
+        ("train", "validation", "test"),
+        description="sides that must have a row of every label; where many answers have few questions: [train]",
+    )
     functions_judge: bool = Field(
         False, description="rows that labelling functions decided may go to validation and test too"
     )
     drop_ambiguous_from_train: bool = Field(False, description="leave rows flagged ambiguous out of train")
+
+    @model_validator(mode="after")
+    def _can_be_learned(self) -> "SplitSettings":
+        if "train" not in self.complete_sides:
+            raise ValueError("complete_sides must name train: a label without a row there cannot be learned")
+        if both := sorted({*self.base_sources} & {*self.train_only_sources}):
+            raise ValueError(
+                f"{', '.join(both)} stands in base_sources and in train_only_sources; one of them is meant"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> "SplitSettings":
@@ -58,9 +75,11 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     Texts that only cleaning or masking made equal may fall on two sides: they leave train for validation's and test's
     sake, validation for test's, and the reserve for anyone's. Rows that may not judge (`train_only_sources`, those that
     functions decided) are kept where their split_key falls on train and no row of its text has a label by people, of
-    those with one id the newest: no row changes its side when people label it later. Raises DataError when a side is
-    empty or lacks a label.
+    those with one id the newest: no row changes its side when people label it later. Rows of `base_sources` are in
+    train, and their copies on other sides leave these. Raises DataError when a side is empty or one of `complete_sides`
+    lacks a label.
     """
+    import numpy as np
     import pyarrow as pa
 
     from tasks.core.files import read_parquet
@@ -69,13 +88,14 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
 
     frame = read_parquet(line.file("label", "labeled.parquet")).sort_values("id", kind="stable", ignore_index=True)
     labels: list[str] = read_json(line.file("label", "labels.json"))
-    frame["side"] = side_of(frame["split_key"], settings)
+    base = frame["source"].isin(settings.base_sources)
+    frame["side"] = np.where(base, "train", side_of(frame["split_key"], settings))
     weak = _weak(frame, settings)
     unused = weak & ((frame["side"] != "train") | frame["split_key"].isin(frame.loc[~weak, "split_key"]))
     unused |= weak & _outdated(frame)
     frame, weak = frame[~unused], weak[~unused]
     ambiguous = frame["ambiguous"] & (frame["side"] == "train") & settings.drop_ambiguous_from_train
-    copies = _shadowed(frame) & ~ambiguous
+    copies = _shadowed(frame, base.reindex(frame.index)) & ~ambiguous
     outside = ~frame["label"].isin(labels)
     strange = frame[outside & ~copies]
     reserved = frame[(frame["side"] == RESERVE) & ~copies & ~outside]
@@ -158,9 +178,9 @@ def _across(texts: "pd.DataFrame", sides: tuple[str, str], settings: SplitSettin
     return [dict(zip(sides, (str(ids[0][a]), str(ids[1][b])), strict=True)) for a, b, _ in found]
 
 
-def _shadowed(frame: "pd.DataFrame") -> "pd.Series[bool]":
-    """Rows whose very text stands on a later side too (reserve before train before validation before test)."""
-    rank = frame["side"].map({side: n for n, side in enumerate((RESERVE, *SIDES))})
+def _shadowed(frame: "pd.DataFrame", base: "pd.Series[bool]") -> "pd.Series[bool]":
+    """Rows whose very text stands on a later side too: reserve, train, validation, test, then the rows of `base`."""
+    rank = frame["side"].map({side: n for n, side in enumerate((RESERVE, *SIDES))}).mask(base, len(SIDES) + 1)
     latest = rank.groupby(frame["text"]).transform("max")
     result: pd.Series[bool] = rank < latest
     return result
@@ -179,7 +199,7 @@ def _all_filled(counts: "pd.DataFrame", settings: SplitSettings) -> None:
         absent = [str(label) for label in counts.columns if not counts.loc[side, label]]
         if len(absent) == counts.shape[1]:
             problems.append(f"{side} is empty")
-        elif absent:
+        elif absent and side in settings.complete_sides:
             problems.append(f"{side} has no row of {', '.join(absent)}")
     if problems:
         shares = ", ".join(f"{place} {getattr(settings, place):g}" for place in PLACES)

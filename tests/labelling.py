@@ -33,5 +33,5 @@ def run(frame, check=PASS, **settings):
     write_parquet(LINE.file("validate", "rows.parquet"), frame, RAW)
     verdict.write(LINE.file("validate", "verdict.json"), Verdict.of("validate", [check]))
     out = LINE.folder / "label"
-    label(LINE, LabelSettings(**settings), out)
+    label(LINE, LabelSettings(**({"labels": ["negative", "positive"]} | settings)), out)
     return pd.read_parquet(out / "labeled.parquet"), read_json(out / "report.json")

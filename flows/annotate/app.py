@@ -85,21 +85,23 @@ def case(request: Request, line: LineName, here: Here, who: Adjudicator) -> Resp
 @deeds.post("/say")
 def say(request: Request, line: LineName, here: Here, who: Annotator, given: Form) -> Response:
     """An answer, a skip or a flag."""
-    said = Said.of(given, ("answer", "skip", "flag"), desk_of(request).lines()[line].settings)
+    desk = desk_of(request)
+    said = Said.of(given, ("answer", "skip", "flag"), desk.lines()[line].settings, desk.labels(line))
     return _to(f"/lines/{line}", note=here.say(who, said))
 
 
 @deeds.post("/decide")
 def decide(request: Request, line: LineName, here: Here, who: Adjudicator, given: Form) -> Response:
     """A decision."""
-    said = Said.of(given, ("decide",), desk_of(request).lines()[line].settings)
+    desk = desk_of(request)
+    said = Said.of(given, ("decide",), desk.lines()[line].settings, desk.labels(line))
     return _to(f"/lines/{line}/decide", note=here.say(who, said))
 
 
 @deeds.post("/undo")
 def undo(request: Request, line: LineName, here: Here, who: Anyone, given: Form) -> Response:
     """Take back one's last word on a text, and see the text again."""
-    said = Said.of({**given, "label": ""}, ("undo",), desk_of(request).lines()[line].settings)
+    said = Said.of({**given, "label": ""}, ("undo",), desk_of(request).lines()[line].settings, ())
     here.undo(who, said)
     if given.get("of") == "decide":
         return _to(f"/lines/{line}/decide", at=said.item)

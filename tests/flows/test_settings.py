@@ -1,11 +1,14 @@
 import copy
+from pathlib import Path
 
 import pytest
 import yaml
 from toy import BEHAVIOUR, toy_params
 
-from flows.settings import load, load_behaviour
-from tasks.core.errors import SettingsError
+from flows.settings import labels, load, load_behaviour
+from tasks.core.errors import DataError, SettingsError
+from tasks.core.files import write_json
+from tasks.core.line import Line
 
 
 @pytest.fixture
@@ -83,3 +86,22 @@ def test_settings_that_mean_nothing_to_a_kind_are_refused_at_once(two_lines, wor
         "lines.two: release_gate.int8.similarity_gap_p95_max is 0.1, but a line of kind classify allows null alone",
     ):
         assert said in str(error.value)
+
+
+def test_a_classifier_names_its_labels_and_answers_come_from_the_data(two_lines, workdir):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    one = params["lines"]["one"] = copy.deepcopy(params["lines"]["one"])
+    one["label"] = {"by": "column", "labels": None}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SettingsError, match=r"lines\.one: label\.labels is missing; a line of kind classify needs it"):
+        load()
+    one["kind"] = "retrieve"
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    settings = load()["one"]
+    with pytest.raises(DataError, match="`tidegate run one --until label` first"):
+        labels("one", settings)
+    write_json(Line("one").file("label", "labels.json"), ["card", "refund"])
+    assert labels("one", settings) == ["card", "refund"]
+    suite = Path("data/one/behaviour.yaml")
+    suite.write_text("- {name: lost, kind: minimum, expect: card, templates: [my card is gone]}\n")
+    assert load_behaviour({"one": settings})["one"].tests[0].expect == "card"

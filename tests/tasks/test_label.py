@@ -134,9 +134,12 @@ def test_the_same_rows_in_another_order_give_the_same_bytes(workdir):
     [
         ({"labels": ["a", "a"]}, "must differ"),
         ({"labels": ["a", "b", "c"]}, "exactly two"),
-        ({"neutral": 9}, "inside scale"),
-        ({"rename": {"x": "positive"}}, "belongs to by: column"),
-        ({"by": "column", "rename": {"x": "odd"}}, "leads to odd"),
+        ({}, "exactly two"),
+        ({"by": "column", "labels": ["a"]}, "null for all that the data have"),
+        ({"labels": ["a", "b"], "neutral": 9}, "inside scale"),
+        ({"labels": ["a", "b"], "rename": {"x": "a"}}, "belongs to by: column"),
+        ({"by": "column", "labels": ["a", "b"], "rename": {"x": "odd"}}, "leads to odd"),
+        ({"by": "column", "labels": None, "functions": {"shares": {"a": 0.5, "b": 0.5}}}, "a share for each label"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(settings, message):
@@ -157,4 +160,24 @@ def test_rows_out_of_scope_keep_a_label_that_is_none_of_the_models(workdir):
 
 def test_a_label_of_the_model_cannot_be_out_of_scope():
     with pytest.raises(ValidationError, match="out_of_scope is positive, which is one of labels"):
-        LabelSettings(out_of_scope="positive")
+        LabelSettings(labels=["negative", "positive"], out_of_scope="positive")
+
+
+def test_without_names_the_labels_are_those_of_the_data(workdir):
+    frame = table(labels=["refund", "lost", None, "card", "old"])
+    found, report = run(frame, by="column", labels=None, rename={"old": "lost"})
+    assert read_json(LINE.file("label", "labels.json")) == ["card", "lost", "refund"]
+    assert found["label"].tolist() == ["lost", "card", "lost", "refund"]
+    assert report["labels"]["lost"]["rows"] == 2
+
+
+def test_without_names_a_label_that_lost_every_vote_is_none(workdir):
+    frame = table(labels=["card", "lost", None])
+    frame["votes"] = [None, None, [{"who": who, "label": label} for who, label in ("ac", "bc", "co")]]
+    _, report = run(frame, by="column", labels=None, rename={"c": "card", "o": "other"})
+    assert sorted(report["labels"]) == ["card", "lost"]
+
+
+def test_data_with_one_label_teach_nothing(workdir):
+    with pytest.raises(DataError, match="have 1 labels and a model needs two"):
+        run(table(labels=["card", "card"]), by="column", labels=None)

@@ -249,3 +249,68 @@ def test_votes_of_another_form_are_refused(workdir, cell):
     pd.DataFrame({"text": ["one"], "v": [cell]}).to_csv("a.csv", index=False)
     with pytest.raises(SourceError, match=r"row 0 of its chunk.*who said which label"):
         rows(source(path="a.csv", columns={"text": "text", "votes": "v"}))
+
+
+PAIRS = """\
+categories: [made]
+conversations:
+- - Is it 1963?
+  - yes
+  - Or no.
+- - |
+    Two
+    lines
+  - 12
+- a text alone
+- []
+"""
+
+
+def test_pairs_of_a_yaml_document_are_texts_as_they_are_written(workdir):
+    (workdir / "a.yml").write_text(PAIRS)
+    made = source(path="a.yml", rows_of="conversations", columns={"text": 0, "label": 1})
+    assert rows(made) == [{"text": "Is it 1963?", "label": "yes"}, {"text": "Two\nlines", "label": "12"}, {}, {}]
+    (workdir / "b.yaml").write_text("- {q: where, a: here}\n- {q: when}\n")
+    assert rows(source(path="b.yaml", columns={"text": "q", "label": "a"})) == [
+        {"text": "where", "label": "here"},
+        {"text": "when"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "message"),
+    [
+        (PAIRS, {}, "is no list of rows. Set `rows_of:`.*its keys: categories, conversations"),
+        (PAIRS, {"rows_of": "pairs"}, "has no list of rows under 'pairs'"),
+        (PAIRS, {"rows_of": "conversations", "columns": {"text": 7}}, "no row has an item at place 7"),
+        (PAIRS, {"rows_of": "conversations", "columns": {"text": "q"}}, "no row has a key 'q'"),
+        ("- [[secret words]]\n", {"columns": {"text": 0}}, "row 1 has a list or an object where"),
+        ("- [a\n- b: {", {}, "cannot be read as yaml: line 2"),
+        ("- &a [*a]\n", {"columns": {"text": 0}}, "recursive"),
+        ("[]\n", {}, "holds no row"),
+        (b"- [caf\xe9]\n", {}, "is not utf-8"),
+        (b"[" * 100_000, {}, "cannot be read as yaml"),
+    ],
+)
+def test_a_yaml_document_that_is_none_says_so(workdir, content, settings, message):
+    (workdir / "a.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SourceError, match=message) as error:
+        rows(source(path="a.yaml", **settings))
+    assert "secret" not in str(error.value)
+
+
+def test_several_members_of_a_package(workdir):
+    files = {"b.tsv": "text\ntwo\n", "a.tsv": "text\none\n", "c.csv": "text\nother\n"}
+    block = packed(workdir, files) | {"member": "made-1.0/*.tsv"}
+    assert rows(source(**block)) == [{"text": "one"}, {"text": "two"}]
+    with pytest.raises(SourceError, match=r"made-1\.0/b\.tsv has no column 'b'|a\.tsv has no column"):
+        rows(source(**block, columns={"text": "b"}))
+    with pytest.raises(SourceError, match=r"\*\.txt: no file there has such a name"):
+        rows(source(**block | {"member": "made-1.0/*.txt"}))
+    with pytest.raises(SettingsError, match="a join is of one file"):
+        source(**block, join={"member": "c.csv", "id": "n", "columns": {"label": "l"}})
+
+
+def test_what_was_read_before_rows_of_came_is_not_read_again():
+    assert source(path="a.csv").reading() == "cd8884c3ab55cd1c"
+    assert source(path="a.csv", rows_of="pairs").reading() != source(path="a.csv").reading()

@@ -247,3 +247,43 @@ def test_a_text_out_of_scope_does_not_stand_on_an_earlier_side_as_well(workdir):
     run(frame)
     found = pd.read_parquet(LINE.folder / "split" / OUT_OF_SCOPE)
     assert set(found["side"]) == {"test"}
+
+
+def test_the_base_is_in_train_as_a_whole_and_its_copies_leave_the_other_sides(workdir):
+    frame = labeled(400)
+    frame["source"] = np.where(np.arange(400) < 100, "answers", "questions")
+    frame.loc[100:109, "text"] = frame["text"].iloc[:10].tolist()
+    before, _ = run(frame)
+    sides, report = run(frame, base_sources=["answers"])
+    assert set(frame["id"][:100]) <= set(sides["train"]["id"]) and not set(frame["id"][:100]) <= set(
+        before["train"]["id"]
+    )
+    others = pd.concat([sides["validation"], sides["test"]])
+    assert set(others["source"]) == {"questions"}
+    assert not set(others["text"]) & set(frame["text"][:10])
+    assert report["exact_duplicates_across_sides"] == 0
+
+
+def test_a_label_may_lack_a_row_where_sides_need_not_be_complete(workdir):
+    frame = labeled(400)
+    frame.loc[frame.index[:1], ["label", "source"]] = ["rare", "answers"]
+    labels = ("negative", "positive", "rare")
+    with pytest.raises(DataError, match="has no row of rare"):
+        run(frame, labels, base_sources=["answers"])
+    sides, report = run(frame, labels, base_sources=["answers"], complete_sides=["train"])
+    assert (sides["train"]["label"] == "rare").sum() == 1
+    assert report["sides"]["test"]["labels"]["rare"] == 0
+    with pytest.raises(DataError, match="train has no row of unseen"):
+        run(frame, (*labels, "unseen"), complete_sides=["train"], base_sources=["answers"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"complete_sides": ["test"]}, "must name train"),
+        ({"base_sources": ["a"], "train_only_sources": ["a", "b"]}, "a stands in base_sources and in train_only"),
+    ],
+)
+def test_settings_of_sides_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        SplitSettings(**settings)

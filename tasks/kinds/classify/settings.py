@@ -7,3 +7,6 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "release_gate.int8.similarity_gap_p95_max": (None,),
 }
 """By dotted path below the line: the values that this kind can have there."""
+
+NEEDED: dict[str, str] = {"label.labels": "its answers are these, in this order"}
+"""By dotted path below the line: what must be given, and why."""

@@ -9,3 +9,6 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "evaluate.scope": (None,),
 }
 """By dotted path below the line: the values that this kind can have there."""
+
+NEEDED: dict[str, str] = {}
+"""By dotted path below the line: what must be given, and why."""
