@@ -52,10 +52,15 @@ class Corpus:
         """Write label/labels.json and split/{train,validation,test,out_of_scope}.parquet."""
         write_json(folder / "label" / "labels.json", self.labels)
         for side, frame in self.sides.items():
-            write_parquet(folder / "split" / f"{side}.parquet", frame, LABELED)
+            # A column without a single list is one of floats to pandas, and no list to pyarrow.
+            write_parquet(folder / "split" / f"{side}.parquet", frame.astype({"soft": object}), LABELED)
         schema = LABELED.append(pa.field("side", pa.string()))
         none = schema.empty_table().to_pandas()
-        write_parquet(folder / "split" / OUT_OF_SCOPE, none if self.strange is None else self.strange, schema)
+        write_parquet(
+            folder / "split" / OUT_OF_SCOPE,
+            none if self.strange is None else self.strange.astype({"soft": object}),
+            schema,
+        )
 
 
 def sentiment(params: dict[str, Any]) -> Corpus:

@@ -28,7 +28,7 @@ SUSPECT = ("id", "text", "given", "suggested", "probability")
 ADVICE = {
     "Correct `columns:`.": "Name the column of texts by --text.",
     "If that is meant, take the source out of params.yaml.": "Leave it out.",
-    "Set `format:` to csv, tsv, jsonl or parquet.": "Let the name end with .csv, .tsv, .jsonl or .parquet.",
+    "Set `format:` to csv, tsv, jsonl, parquet or yaml.": "Let it end with .csv, .tsv, .jsonl, .parquet or .yaml.",
     "Set `encoding:` to what the file is, often latin-1 or cp1252, or mend the file.": "Save it as UTF-8.",
     "Set `encoding:` to what the file is, often latin-1.": "Save it as UTF-8.",
     "Look at `delimiter:` and `quote:`, or mend the file.": "Mend the file.",

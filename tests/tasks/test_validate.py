@@ -297,7 +297,9 @@ def test_an_expectation_that_cannot_be_computed_rejects_without_quoting_a_row(wo
 
 
 def test_a_rejected_batch_ends_the_line_at_label_with_3(checkout):
-    (checkout / "params.yaml").write_text(yaml.safe_dump({"lines": {"made": {"kind": "classify"}}}))
+    (checkout / "params.yaml").write_text(
+        yaml.safe_dump({"lines": {"made": {"kind": "classify", "label": {"labels": ["a", "b"]}}}})
+    )
     (checkout / "data/made/labelling").mkdir(parents=True)
     _, found = run(table(0))
     assert found.verdict == "reject"
