@@ -30,6 +30,7 @@ PROPOSED = 200
 """Entries that the index proposes at least, and two for each that is asked for: four bits order them but roughly."""
 PROBES = 256
 """Lists that a query looks through; benchmarks/search.py has the recall at this and other numbers."""
+NARROW = 128  # dimensions, up to which each has four bits: few bits order entries badly
 TAUGHT = 64  # entries a list from which centres are learned: more make them no better
 ROUNDS = 10  # of k-means
 SEED = 0
@@ -125,7 +126,7 @@ def build(vectors: Floats) -> Any:
         faiss.omp_set_num_threads(1)
     count, width = vectors.shape
     lists = 2 ** round(np.log2(2 * np.sqrt(count)))
-    parts = width // 2 if width % 2 == 0 else width
+    parts = width if width <= NARROW or width % 2 else width // 2
     index = faiss.index_factory(width, f"IVF{lists},PQ{parts}x4fs", faiss.METRIC_INNER_PRODUCT)
     index.cp.niter, index.cp.seed, index.cp.max_points_per_centroid = ROUNDS, SEED, TAUGHT
     sample = np.random.default_rng(SEED).permutation(count)[: TAUGHT * lists]
