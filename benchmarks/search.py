@@ -152,13 +152,12 @@ def index(folder: Path) -> Figures:
     large = nearest.over(lists, entries, range(len(entries)), entries[:0], np.zeros(len(entries), np.int64), 1)
     assert isinstance(large, nearest.Large)  # noqa: S101 - for mypy
     found = {
-        f"recall at {probes} lists": asked(lambda query, n=probes: large.nearest(query, BEST, n)[0], folder)
+        f"{probes} lists": asked(lambda query, n=probes: large.nearest(query, BEST, n)[0], folder)
         for probes in (64, 128, 512)
     }
-    print({key: {name: round(value, 4) for name, value in row.items()} for key, row in found.items()}, file=sys.stderr)
     best = asked(lambda query: large.nearest(query, BEST)[0], folder)
     answer = asked(lambda query: large.nearest(query, nearest.ASKED)[0], folder)
-    more = {"answer_p95_ms": answer["p95_ms"], "probes": {key[10:]: row for key, row in found.items()}}
+    more = {"answer_p95_ms": answer["p95_ms"], "probes": found}
     return {**best, **more, "entries": len(entries), "build_s": seconds, "file_mb": size / 1e6}
 
 
