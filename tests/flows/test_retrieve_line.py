@@ -1,5 +1,6 @@
 """A whole line of kind retrieve on a tiny encoder: ten stages, a release, and the service that answers with it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -21,13 +22,14 @@ from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
 from serving.hub import Hub
 from serving.metrics import Metrics
-from tasks import search
+from tasks import nearest, search
 from tasks.bundle import load_release, release_id
 from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.forgotten import Subject
 from tasks.inference import Model
+from tasks.kinds.retrieve import export
 from tasks.team import hash_key, new_key
 
 LINE = Line("toy", "retrieve")
@@ -93,6 +95,22 @@ def test_fp32_is_as_near_to_the_answers_as_torch(project):
     assert checks["fp32.agreement"]["value"] == 1
     assert checks["int8.similarity_gap_p95"]["value"] > checks["fp32.similarity_gap_p95"]["value"]
     assert all(check["outcome"] == "pass" for check in checks.values())
+
+
+def test_a_large_base_is_released_with_its_index(project, tmp_path, monkeypatch):
+    bundle = shutil.copytree(project / BUNDLE, tmp_path / "bundle")
+    signature = read_json(bundle / "signature.json")
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(nearest, "LARGE", 10)
+    fitted = export.calibration_of("fp32", LINE, bundle / "fp32.onnx", signature)
+    assert fitted["method"] == "temperature"
+    assert not list(bundle.glob("int8.answers.index")) and (bundle / "fp32.answers.index").stat().st_size > 0
+    signature["calibration"]["fp32"] = fitted
+    (bundle / "signature.json").write_text(json.dumps(signature))
+    texts = ["is the music good", "was the director bad"]
+    answers = Model.load(bundle, "fp32").predict(texts)
+    assert answers.labels.tolist() == ["music", "people"]
+    assert answers.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.long

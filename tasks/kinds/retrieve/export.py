@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from tasks import calibration, search
+from tasks import calibration, nearest, search
 from tasks.core.errors import StageError
 from tasks.core.files import read_json, read_parquet
 from tasks.core.line import Line
@@ -44,21 +44,28 @@ def calibrator(fitted: Mapping[str, Any]) -> None:
 def calibration_of(variant: str, line: Line, core: Path, signature: Mapping[str, Any]) -> dict[str, Any]:
     """The calibration of a variant whose graph is the file `core`; writes `<variant>.answers.npz` beside it.
 
-    The base is split/train.parquet, embedded by the graph itself, ordered by id. The calibration is that of evaluate
-    for fp32; for others a temperature fitted on how near the validation rows lie to the base.
+    The base is split/train.parquet, embedded by the graph itself, ordered by id; a large one gets an index, the file
+    `<variant>.answers.index`. The calibration is that of evaluate for fp32; for others, and where answers are made of
+    the nearest entries alone, a temperature fitted on how near the validation rows lie to the base.
     """
     model = core_model(variant, line, core, signature)
     labels = model.signature.labels
     entries = read_parquet(line.file("split", "train.parquet"), search.COLUMNS).sort_values("id")
     ids, texts, owners = (entries[name].tolist() for name in search.COLUMNS)
     vectors = model.run(texts, CORE)["embedding"]
-    search.write(core.with_name(f"{variant}.{search.FILE}"), search.Base(ids, texts, owners, vectors))
+    base, large = core.with_name(f"{variant}.{search.FILE}"), len(ids) >= nearest.LARGE
+    search.write(base, search.Base(ids, texts, owners, vectors))
+    if large:
+        nearest.write(core.with_name(f"{variant}.{nearest.FILE}"), base)
     known: dict[str, Any] = read_json(line.file("evaluate", "calibration.json"))
-    if variant == "fp32":
+    if variant == "fp32" and not large:
         return known
     rows = read_parquet(line.file("split", "validation.parquet"), ["text", "label"])
-    index = search.Exact(vectors, search.owned(owners, labels), len(labels))
-    similarities = index.similarities(model.run(rows["text"].tolist(), CORE)["embedding"])
+    asked, numbers = model.run(rows["text"].tolist(), CORE)["embedding"], search.owned(owners, labels)
+    if large:
+        similarities = nearest.spread(nearest.exact(vectors, asked, nearest.ASKED), numbers, len(labels))
+    else:
+        similarities = search.Exact(vectors, numbers, len(labels)).similarities(asked)
     actual = rows["label"].map(labels.index).to_numpy(dtype=np.int64)
     return calibration.fit(search.SCALE * similarities, actual, known["method"])[0]
 

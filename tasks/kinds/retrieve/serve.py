@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import calibration, search
+from tasks import calibration, nearest, search
 from tasks.core.errors import StageError
 from tasks.kinds.common.serve import Answers
 
@@ -25,7 +25,7 @@ class Found(Answers):
     """Labels of the nearest entries, and how near those are."""
 
     similarities: NDArray[np.float32]
-    """[rows, classes], the cosine of the nearest entry of each label."""
+    """[rows, classes], the cosine of the nearest entry of each label; of a large base for those that were found."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Answering:
     calibrated: Mapping[str, Any]
     names: list[str]
     """The labels of the release, and behind them those that came since."""
-    index: search.Exact
+    index: search.Exact | nearest.Large
+    lists: Any | None = None
+    """The index of the released base, where that is large."""
 
     def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Found:
         """The answers for a graph's outputs, [rows, ...] each."""
@@ -53,16 +55,18 @@ class Answering:
         places, added = changes.standing(self.released.ids, self.released.labels)
         if not places and not added:
             raise StageError(f"Change {changes.version} of the base leaves no answer. Add one, by `tidegate answers`.")
-        vectors = self.released.vectors[places]
-        if added:
-            vectors = np.concatenate([vectors, embed([entry.text for entry in added])])
+        vectors = self.released.vectors
+        new = embed([entry.text for entry in added]) if added else vectors[:0]
         labels = [*(self.released.labels[place] for place in places), *(entry.label for entry in added)]
         names = list(dict.fromkeys([*self.known, *labels]))
-        return replace(self, names=names, index=search.Exact(vectors, search.owned(labels, names), len(names)))
+        index = nearest.over(self.lists, vectors, places, new, search.owned(labels, names), len(names))
+        return replace(self, names=names, index=index)
 
 
 def answering(folder: Path, signature: "Signature", variant: str) -> Answering:
-    """What makes answers of the outputs of a variant: reads `<variant>.answers.npz` of the folder.
+    """What makes answers of the outputs of a variant.
+
+    Reads `<variant>.answers.npz` of the folder, and `<variant>.answers.index` where the base has one.
 
     Raises StageError when it is missing or does not go with the signature.
     """
@@ -70,5 +74,8 @@ def answering(folder: Path, signature: "Signature", variant: str) -> Answering:
         raise StageError(f"signature.json in {folder} has no calibration of {variant}. Export and release again.")
     base = search.read(folder / f"{variant}.{search.FILE}")
     labels = signature.labels
-    index = search.Exact(base.vectors, search.owned(base.labels, labels), len(labels))
-    return Answering(base, labels, signature.calibration[variant], labels, index)
+    path = folder / f"{variant}.{nearest.FILE}"
+    lists = nearest.open_lists(path, base.vectors) if path.exists() else None
+    every = range(len(base.ids))
+    index = nearest.over(lists, base.vectors, every, base.vectors[:0], search.owned(base.labels, labels), len(labels))
+    return Answering(base, labels, signature.calibration[variant], labels, index, lists)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks import search
+from tasks import nearest, search
 from tasks.answer_base import Change, Changes, Entry
 from tasks.core.errors import StageError
 from tasks.inference import Signature
@@ -68,3 +68,49 @@ def test_answers_that_come_and_go(folder):
     with pytest.raises(StageError, match="leaves no answer"):
         changed.changed(gone, None)
     assert changed.changed(Changes(line="toy"), None).names == ["a", "b", "c"]
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A base of 600 entries with an index, of which none is near two labels."""
+    rng = np.random.default_rng(0)
+    vectors = (np.eye(16)[np.arange(600) % 3] + 0.05 * rng.standard_normal((600, 16))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = [str(number) for number in range(600)]
+    labels = [SIGNATURE.labels[number % 3] for number in range(600)]
+    search.write(tmp_path / "fp32.answers.npz", search.Base(ids, ids, labels, vectors))
+    nearest.write(tmp_path / "fp32.answers.index", tmp_path / "fp32.answers.npz")
+    return tmp_path
+
+
+def test_an_index_answers_as_exact_search_does_in_the_same_form(large):
+    by_index = answering(large, SIGNATURE, "fp32")
+    assert isinstance(by_index.index, nearest.Large)
+    asked = {"embedding": by_index.released.vectors[:30]}
+    (large / "fp32.answers.index").unlink()
+    exact, found = answering(large, SIGNATURE, "fp32")(asked), by_index(asked)
+    assert found.labels.tolist() == exact.labels.tolist()
+    assert found.probabilities == pytest.approx(exact.probabilities, abs=1e-3)
+    told = found.similarities > -1
+    assert told.any(axis=1).all() and not told.all(), "labels of which no entry is near are not looked for"
+    assert found.similarities[told] == pytest.approx(exact.similarities[told], abs=1e-5)
+
+
+def test_answers_come_and_go_in_an_indexed_base(large):
+    before = answering(large, SIGNATURE, "fp32")
+    asked = {"embedding": np.eye(16, dtype=np.float32)[[0, 5]]}
+    entry = Entry(id="new", text="w", label="d")
+    changes = Changes(line="toy", changes=(Change(by="", time="", added=(entry,), withdrawn=("a", "1")),))
+    after = before.changed(changes, lambda texts: np.eye(16, dtype=np.float32)[[5]])
+    assert (before(asked).labels[0], before.names) == ("a", ["a", "b", "c"])
+    found = after(asked)
+    assert after.names == ["a", "b", "c", "d"]
+    assert found.labels[1] == "d" and found.labels[0] != "a"
+    assert (found.similarities[:, 0] == -1).all()
+    assert after.changed(Changes(line="toy"), None)(asked).labels[0] == "a"
+
+
+def test_a_broken_index_is_refused(large):
+    (large / "fp32.answers.index").write_bytes(b"IwPf")
+    with pytest.raises(StageError, match="is broken"):
+        answering(large, SIGNATURE, "fp32")
