@@ -167,7 +167,7 @@ def index(folder: Path) -> Figures:
 
 
 def asked(search: Callable[[np.ndarray], np.ndarray], folder: Path) -> Figures:
-    """Latency of single queries, and the share of the BEST right entries that are found. Memory is the process's then."""
+    """Latency of single queries, and the share of the BEST right entries that are found; the process's memory then."""
     queries, right = np.load(folder / "queries.npy"), np.load(folder / "right.npy")
     seconds, hits = [], 0
     for query, wanted in zip(queries, right, strict=True):
