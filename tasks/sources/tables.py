@@ -17,10 +17,10 @@ from tasks.core.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Column = Literal["id", "text", "label", "ratings", "votes", "created_at"]
-ROWS: tuple[Column, ...] = ("id", "text", "label", "ratings", "votes", "created_at")
+Column = Literal["id", "text", "label", "ratings", "votes", "created_at", "group"]
+ROWS: tuple[Column, ...] = ("id", "text", "label", "ratings", "votes", "created_at", "group")
 """Columns of what `read` yields: strings, `ratings` a list of float32, `votes` a list of who said which label (VOTES of
-tasks.rows), `created_at` a UTC time; null where unmapped."""
+tasks.rows), `created_at` a UTC time, `group` whose row it is; null where unmapped."""
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "yaml"]
 SUFFIXES: dict[str, Format] = {

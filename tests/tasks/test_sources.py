@@ -207,6 +207,25 @@ def test_a_join_needs_ids_once(workdir):
         rows(source(**block, join=join))
 
 
+def test_events_get_the_text_of_their_item_out_of_several_columns(workdir):
+    events = "user\titem\trating\n7\t2\t5\n8\t2\t3\n7\t1\t4\n"
+    items = "key\ttitle\tyear\n1\tHeat\t1995\n2\tAlien\t\n"
+    block = packed(workdir, {"a.tsv": events, "b.tsv": items})
+    block["columns"] = {"label": "item", "group": "user"}
+    join = {"member": "b.tsv", "id": "key", "key": "label", "columns": {"text": ["title", "year"]}}
+    found = rows(source(**block, join=join))
+    assert [(row["group"], row["label"], row["text"].strip()) for row in found] == [
+        ("7", "2", "Alien"), ("8", "2", "Alien"), ("7", "1", "Heat 1995"),
+    ]  # fmt: skip
+    plain = source(**block | {"columns": {"id": "item"}}, join=join | {"key": "id"})
+    named = source(**block | {"columns": {"id": "item"}}, join={n: v for n, v in join.items() if n != "key"})
+    assert plain.reading() == named.reading()
+    assert (
+        plain.reading()
+        != source(**block | {"columns": {"id": "item"}}, join=join | {"key": "id", "separator": "|"}).reading()
+    )
+
+
 @pytest.mark.parametrize(
     ("block", "message"),
     [
