@@ -37,7 +37,7 @@ def told(frame: "pd.DataFrame", test: float) -> dict[str, Any]:
 
     `train_after` are rows that teach although they came after that time, `test_before` rows that judge before it.
     """
-    cut = frame["created_at"].quantile(1 - test)
+    cut: pd.Timestamp = frame["created_at"].quantile(1 - test)  # type: ignore[assignment]
     after = frame["created_at"] > cut
     judged = frame.loc[frame["side"] == "test", "group"]
     return {

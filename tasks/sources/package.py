@@ -118,8 +118,10 @@ def _second(path: Path, source: PackageSource, join: Join) -> "pa.Table":
     table = pa.concat_tables(list(raw(path, source, where, columns)))
     if pc.count_distinct(table["key"]).as_py() != table.num_rows:
         raise SourceError(f"{where}: ids of the joined column {join.id!r} occur more than once. Correct `id:`.")
-    made = {name: _one(table, name, len(theirs), join.separator) for name, theirs in parts.items()}
-    return pa.table({"key": table["key"], **made})
+    made: dict[Any, pa.ChunkedArray] = {
+        name: _one(table, name, len(theirs), join.separator) for name, theirs in parts.items()
+    }
+    return pa.table({"key": table["key"]} | made)
 
 
 def _one(table: "pa.Table", name: str, columns: int, separator: str) -> "pa.ChunkedArray":

@@ -14,7 +14,18 @@ from policies import FRAGMENTS, KINDS, policies, slowly, texts
 from tasks import text as module
 from tasks.core.errors import SettingsError
 from tasks.core.settings import parse
-from tasks.text import TextSettings, clean, fingerprint, policy, salt_digest, split_key, to_drop, trace, vectors
+from tasks.text import (
+    TextSettings,
+    clean,
+    fingerprint,
+    group_of,
+    policy,
+    salt_digest,
+    split_key,
+    to_drop,
+    trace,
+    vectors,
+)
 
 ALL = TextSettings()
 EVERY = TextSettings(national_id="mask", person="mask")
