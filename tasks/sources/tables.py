@@ -390,8 +390,10 @@ def _times(values: "pa.Array", where: str) -> "pa.Array":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_string(values.type) and pc.all(pc.match_substring_regex(values, r"^\d{9,10}$")).as_py():
-        return values.cast(pa.int64()).cast(pa.timestamp("s", tz="UTC")).cast(pa.timestamp("us", tz="UTC"))
+    if pa.types.is_string(values.type):
+        known = pc.if_else(pc.equal(values, ""), None, values)
+        if pc.all(pc.match_substring_regex(known, r"^\d{9,10}$"), min_count=1).as_py():
+            return known.cast(pa.int64()).cast(pa.timestamp("s", tz="UTC")).cast(pa.timestamp("us", tz="UTC"))
     try:
         times = pd.to_datetime(
             values.to_pandas(), utc=True, format="ISO8601" if pa.types.is_string(values.type) else None
