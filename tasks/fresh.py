@@ -9,11 +9,15 @@ from tasks.forgotten import Listed
 from tasks.policy_report import Treated
 from tasks.rows import BATCH
 from tasks.sources.tables import ROWS, Column
-from tasks.text import split_key
+from tasks.text import group_of, split_key
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+
+LATER: tuple[Column, ...] = ("votes", "group")
+"""Columns that a first version had not."""
 
 
 class Found(NamedTuple):
@@ -61,11 +65,12 @@ def content_hashes(table: "pa.Table", names: Sequence[Column] = ROWS) -> list[st
     import pyarrow as pa
 
     times = table["created_at"].cast(pa.int64())
-    columns = [(times if name == "created_at" else table[name]).to_pylist() for name in names if name != "votes"]
+    columns = [(times if name == "created_at" else table[name]).to_pylist() for name in names if name not in LATER]
     rows: list[tuple[Any, ...]] = list(zip(*columns, strict=True))
-    if "votes" in names:  # only where there are some: rows without keep the key that they had before votes were known
-        told = zip(rows, table["votes"].to_pylist(), strict=True)
-        rows = [row if votes is None else (*row, votes) for row, votes in told]
+    for name in LATER:  # only where there are some: rows without keep the key that they had before these were known
+        if name in names:
+            told = zip(rows, table[name].to_pylist(), strict=True)
+            rows = [row if value is None else (*row, value) for row, value in told]
     return [hashlib.blake2b(repr(row).encode(), digest_size=16).hexdigest() for row in rows]
 
 
@@ -81,6 +86,7 @@ def batch(table: "pa.Table", found: Found, source: str, treated: Treated) -> "pa
     content["text"], kept = treated.rows(table["text"])
     content["source"] = [source] * table.num_rows
     content["split_key"] = [split_key(given or "", treated.settings.split_salt) for given in table["text"].to_pylist()]
+    content["group"] = group_of(table["group"], treated.settings)
     content["row_key"] = found.names
     rows = pa.table(content, schema=BATCH)
     return rows if all(kept) else rows.filter(pa.array(kept, pa.bool_()))

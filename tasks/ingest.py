@@ -18,7 +18,7 @@ from tasks.core.stage import run_stage
 from tasks.policy_report import Treated, total
 from tasks.rows import BATCH, RAW, completed
 from tasks.standing import Standing
-from tasks.text import TextSettings, fingerprint, salt_digest
+from tasks.text import TextSettings, fingerprint, group_of, salt_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,6 +94,7 @@ def _rows(path: Path, standing: Standing, treated: Treated | None, chunk: int) -
             if treated is None:
                 yield pa.table(content, schema=RAW)
             else:
+                content["group"] = group_of(table["group"], treated.settings)
                 content["text"], kept = treated.rows(table["text"])
                 yield pa.table(content, schema=RAW).filter(pa.array(kept, pa.bool_()))
 

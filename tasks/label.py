@@ -215,11 +215,14 @@ def _by_column(table: "pa.Table", settings: LabelSettings) -> tuple["pd.DataFram
     """The same from the label column."""
     import numpy as np
 
+    from tasks.ratings import Ratings
+
     frame = table.drop_columns(["ratings", "votes"]).to_pandas()
     frame["label"] = frame["label"].replace(settings.rename)
     _known(frame["label"], settings)
     frame["decided_by"] = "column"
-    frame[["rating_mean", "agreement", "confidence"]] = np.nan
+    frame["rating_mean"] = Ratings.of(table["ratings"]).mean
+    frame[["agreement", "confidence"]] = np.nan
     frame["ambiguous"] = False
     return frame, {"left_out": {"no_label": int(frame["label"].isna().sum())}, "krippendorff_alpha": None}
 

@@ -14,6 +14,7 @@ RAW = pa.schema(
         ("label", pa.string()),  # null where the source brings none
         ("ratings", pa.list_(pa.float32())),  # single human ratings; null where the source brings none
         ("votes", VOTES),  # null where the source brings none
+        ("group", pa.string()),  # whose row it is, such as a user's; null where the source brings none
         ("split_key", pa.string()),
     ]
 )
@@ -31,6 +32,7 @@ LABELED = pa.schema(
         ("text", pa.string()),
         ("source", pa.string()),
         ("created_at", pa.timestamp("us", tz="UTC")),
+        ("group", pa.string()),  # whose row it is; null where the source brings none
         ("split_key", pa.string()),
         ("label", pa.string()),
         ("decided_by", pa.string()),  # "ratings", "column", "votes" or "adjudicator"

@@ -43,6 +43,14 @@ class SplitSettings(NearSettings, block="split"):
         ("train", "validation", "test"),
         description="sides that must have a row of every label; where many answers have few questions: [train]",
     )
+    by: Literal["text", "time_in_group"] = Field(
+        "text",
+        description="text: by split_key; time_in_group: the latest rows of each group judge, those before them "
+        "are validation's, the rest teach",
+    )
+    group_min: int = Field(
+        10, ge=3, description="by time_in_group: rows that a group must have; the rows of a smaller one are all train's"
+    )
     functions_judge: bool = Field(
         False, description="rows that labelling functions decided may go to validation and test too"
     )
@@ -67,7 +75,12 @@ class SplitSettings(NearSettings, block="split"):
 
 
 def split(line: Line, settings: SplitSettings, out: Path) -> None:
-    """Deal the labeled rows out to three sides, and to a reserve that is no side.
+    """Deal the labeled rows out to three sides, and to a reserve that is no side, as `by` says."""
+    {"text": by_text, "time_in_group": by_time}[settings.by](line, settings, out)
+
+
+def by_text(line: Line, settings: SplitSettings, out: Path) -> None:
+    """Deal rows out by their split_key.
 
     Reads label/labeled.parquet and label/labels.json; writes train.parquet, validation.parquet, test.parquet and
     reserve.parquet (tasks.rows.LABELED, by id) and report.json. Copies of a text have one split_key and so one side.
@@ -80,11 +93,8 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     lacks a label.
     """
     import numpy as np
-    import pyarrow as pa
 
     from tasks.core.files import read_parquet
-    from tasks.rows import LABELED
-    from tasks.scope import FILE as OUT_OF_SCOPE
 
     frame = read_parquet(line.file("label", "labeled.parquet")).sort_values("id", kind="stable", ignore_index=True)
     labels: list[str] = read_json(line.file("label", "labels.json"))
@@ -110,6 +120,38 @@ def split(line: Line, settings: SplitSettings, out: Path) -> None:
     }
     if len(strange):
         report["out_of_scope"] = {side: int((strange["side"] == side).sum()) for side in PLACES}
+    _write(out, kept, reserved, strange, report)
+
+
+def by_time(line: Line, settings: SplitSettings, out: Path) -> None:
+    """Deal the rows of each group out by their time, ties by id: the latest judge (tasks.timed).
+
+    Reads and writes what `by_text` does; there is no reserve, and no row is out of scope. A text may stand on several
+    sides. Raises DataError where a row has no time, or a side is empty.
+    """
+    from tasks import timed
+    from tasks.core.files import read_parquet
+
+    frame = read_parquet(line.file("label", "labeled.parquet")).sort_values("id", kind="stable", ignore_index=True)
+    labels: list[str] = read_json(line.file("label", "labels.json"))
+    frame["side"] = timed.sides(frame, settings.validation, settings.test, settings.group_min)
+    counts = _counts(frame, labels)
+    if empty := [side for side in SIDES if not counts.loc[side].any()]:
+        raise DataError(
+            f"{', '.join(empty)} is empty: {len(frame)} rows of {frame['group'].nunique()} groups were dealt out by "
+            f"time, and a group needs {settings.group_min} rows to have any but train's. Map the column that says "
+            "whose row it is as `group`, bring more rows, or lower split.group_min."
+        )
+    _write(out, frame, frame[:0], frame[:0], _sides(frame, counts) | timed.told(frame, settings.test))
+
+
+def _write(out: Path, kept: Any, reserved: Any, strange: Any, report: dict[str, Any]) -> None:
+    """The files that a split owes."""
+    import pyarrow as pa
+
+    from tasks.rows import LABELED
+    from tasks.scope import FILE as OUT_OF_SCOPE
+
     parts = {side: kept[kept["side"] == side] for side in SIDES} | {RESERVE: reserved}
     for name, part in parts.items():
         write_parquet(out / f"{name}.parquet", part[LABELED.names], LABELED)
@@ -214,9 +256,17 @@ def _all_filled(counts: "pd.DataFrame", settings: SplitSettings) -> None:
 def _report(frame: "pd.DataFrame", counts: "pd.DataFrame") -> dict[str, Any]:
     from scipy.stats import chi2_contingency
 
-    labels, rows = [str(label) for label in counts.columns], counts.sum(axis=1)
     across = frame.groupby("split_key")["side"].nunique()
     texts = frame.groupby("text")["side"].nunique()
+    return _sides(frame, counts) | {
+        "chi_square_p": float(chi2_contingency(counts.to_numpy()).pvalue),
+        "exact_duplicates_across_sides": int((across > 1).sum() + (texts > 1).sum()),
+    }
+
+
+def _sides(frame: "pd.DataFrame", counts: "pd.DataFrame") -> dict[str, Any]:
+    """How many rows of which label each side has."""
+    labels, rows = [str(label) for label in counts.columns], counts.sum(axis=1)
     return {
         "rows": len(frame),
         "sides": {
@@ -229,8 +279,6 @@ def _report(frame: "pd.DataFrame", counts: "pd.DataFrame") -> dict[str, Any]:
             }
             for side in SIDES
         },
-        "chi_square_p": float(chi2_contingency(counts.to_numpy()).pvalue),
-        "exact_duplicates_across_sides": int((across > 1).sum() + (texts > 1).sum()),
     }
 
 

@@ -6,7 +6,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
@@ -15,6 +15,9 @@ from tasks.core.settings import Settings
 from tasks.identity import COUNTRIES, LETTERED, Country, id_mask
 from tasks.masks import BY_SHAPE, PLACEHOLDERS
 from tasks.persons import ANNOUNCED, mask_person
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 POLICY = 1
 """Version of the policy. Raise it whenever `clean` answers differently for the same text and settings."""
@@ -46,6 +49,11 @@ class TextSettings(Settings, block="text"):
     national_id: Mask = Field("off", description="identity numbers with right check digits -> [ID]")
     id_countries: tuple[Country, ...] = Field(COUNTRIES, min_length=1, description="whose identity numbers")
     person: Mask = Field("off", description="names that a title or a phrase announces -> [PERSON]")
+    group: Literal["keep", "hash"] = Field(
+        "keep",
+        description="whose row it is: as the source names them, or a hash keyed by split_salt; keep the salt "
+        "secret where these names are personal data",
+    )
     boilerplate: tuple[Annotated[str, Field(min_length=4)], ...] = Field(
         (), description="phrases taken off the beginning and the end of a text, such as `Sent from my phone`"
     )
@@ -140,6 +148,24 @@ def split_key(raw_text: str, salt: str) -> str:
     plain = raw_text.lower() if raw_text.isascii() else unicodedata.normalize("NFKC", raw_text).casefold()
     content = " ".join(plain.split()).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(content, digest_size=16, key=salt.encode()).hexdigest()
+
+
+def group_of(names: "pa.ChunkedArray", settings: TextSettings) -> "pa.ChunkedArray":
+    """Whose rows they are as the policy lets it be kept; what was hashed before stays as it is."""
+    import pyarrow as pa
+
+    if settings.group == "keep":
+        return names
+    known = names.unique().to_pylist()
+    hashed = {name: name if name is None or _HASHED.fullmatch(name) else _hashed(name, settings) for name in known}
+    return pa.chunked_array([pa.array([hashed[name] for name in names.to_pylist()], pa.string())])
+
+
+_HASHED = re.compile("g-[0-9a-f]{32}")
+
+
+def _hashed(name: str, settings: TextSettings) -> str:
+    return f"g-{hashlib.blake2b(name.encode(), digest_size=16, key=settings.split_salt.encode()).hexdigest()}"
 
 
 def policy(settings: TextSettings) -> dict[str, Any]:

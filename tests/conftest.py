@@ -100,7 +100,7 @@ def labeled(rows: int, seed: int = 0, source: str = "made") -> pd.DataFrame:
     frame["agreement"] = np.nan
     frame["confidence"] = np.nan
     frame["ambiguous"] = False
-    frame["soft"] = None
+    frame["soft"] = frame["group"] = None
     return frame
 
 

@@ -23,6 +23,7 @@ def table(ratings=None, labels=None):
             "created_at": pd.Series([pd.NaT] * rows, dtype="datetime64[us, UTC]"),
             "label": labels if labels is not None else [None] * rows,
             "votes": [None] * rows,
+            "group": [None] * rows,
             "ratings": ratings if ratings is not None else [None] * rows,
             "split_key": [f"{n:032x}" for n in range(rows)],
         }

@@ -95,6 +95,7 @@ def table(rows: int, seed: int, model: Checkpoint, side: str) -> pd.DataFrame:
             "confidence": np.nan,
             "ambiguous": False,
             "soft": None,
+            "group": None,
         }
     )
 

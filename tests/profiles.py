@@ -32,6 +32,7 @@ def rows(n=600, seed=0, labels=("bad", "good")):
             "label": rng.choice(labels, n),
             "ratings": None,
             "votes": None,
+            "group": None,
             "split_key": [f"{i:032x}" for i in range(n)],
         }
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-LATER = [("skip", 0), ("rows_of", None)]
+LATER = [("skip", 0), ("rows_of", None), ("join.key", "id"), ("join.separator", " ")]
 """Settings that a first version had not, and the defaults that read as it did."""
 
 
@@ -98,6 +98,8 @@ class SourceBase(Settings):
         """
         content = self.model_dump(mode="json", exclude=self.location())
         content = {name: value for name, value in content.items() if (name, value) not in LATER}
+        if join := content.get("join"):
+            content["join"] = {name: value for name, value in join.items() if (f"join.{name}", value) not in LATER}
         return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=8).hexdigest()
 
     def location(self) -> set[str]:

@@ -25,7 +25,11 @@ class Join(Settings):
 
     member: str = Field(description="path inside the archive")
     id: str | int = Field(description="its column that holds the id")
-    columns: dict[Column, str | int] = Field(min_length=1, description="what is taken from it")
+    columns: dict[Column, str | int | tuple[str | int, ...]] = Field(
+        min_length=1, description="what is taken from it; several of its columns make one text"
+    )
+    key: Column = Field("id", description="our column whose value is their id")
+    separator: str = Field(" ", description="what stands between several columns that make one text")
 
 
 class PackageSource(SourceSettings):
@@ -85,11 +89,12 @@ class PackageSource(SourceSettings):
             for path, where in self._files(opened.path, uri):
                 yield from read(path, self, where, self.columns)
             return
-        if "id" not in self.columns:
-            raise SourceError(f"{uri}: a join needs the id; name its column under `columns:` as `id`.")
+        if self.join.key not in self.columns:
+            key = self.join.key
+            raise SourceError(f"{uri}: a join needs the {key}; name its column under `columns:` as `{key}`.")
         more = _second(opened.second, self, self.join)
         for table in raw(opened.path, self, uri, self.columns):
-            yield canonical(_joined(table, more, f"{uri} joined with {self.join.member}"), uri)
+            yield canonical(_joined(table, more, self.join.key, f"{uri} joined with {self.join.member}"), uri)
 
     def _files(self, path: Path, uri: str) -> list[tuple[Path, str]]:
         """The files of the member by name, each with what messages call it."""
@@ -102,23 +107,40 @@ class PackageSource(SourceSettings):
 
 
 def _second(path: Path, source: PackageSource, join: Join) -> "pa.Table":
+    """The rows to join: `key`, and what is taken."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     where = f"{source.package}!{join.member}"
-    columns: dict[Any, str | int] = {"key": join.id, **join.columns}
+    parts = {name: theirs if isinstance(theirs, tuple) else (theirs,) for name, theirs in join.columns.items()}
+    columns: dict[Any, str | int] = {"key": join.id}
+    columns |= {f"{name} {n}": one for name, theirs in parts.items() for n, one in enumerate(theirs)}
     table = pa.concat_tables(list(raw(path, source, where, columns)))
     if pc.count_distinct(table["key"]).as_py() != table.num_rows:
         raise SourceError(f"{where}: ids of the joined column {join.id!r} occur more than once. Correct `id:`.")
-    return table
+    made: dict[Any, pa.ChunkedArray] = {
+        name: _one(table, name, len(theirs), join.separator) for name, theirs in parts.items()
+    }
+    return pa.table({"key": table["key"]} | made)
 
 
-def _joined(table: "pa.Table", more: "pa.Table", where: str) -> "pa.Table":
+def _one(table: "pa.Table", name: str, columns: int, separator: str) -> "pa.ChunkedArray":
+    """A column, or several as one text without those that are null."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    places = pc.index_in(table["id"].cast(more["key"].type), value_set=more["key"])
+    if columns == 1:
+        return table[f"{name} 0"]
+    texts = [table[f"{name} {n}"].cast(pa.string()) for n in range(columns)]
+    return pc.binary_join_element_wise(*texts, separator, null_handling="skip")
+
+
+def _joined(table: "pa.Table", more: "pa.Table", key: str, where: str) -> "pa.Table":
+    import pyarrow.compute as pc
+
+    places = pc.index_in(table[key].cast(more["key"].type), value_set=more["key"])
     if table.num_rows and places.null_count == table.num_rows:
-        raise SourceError(f"{where}: no id of one is an id of the other. Correct `columns: id` or `join: id`.")
+        raise SourceError(f"{where}: no {key} of one is an id of the other. Correct `columns: {key}` or `join: id`.")
     for name in more.column_names:
         if name != "key":
             table = table.append_column(name, more[name].take(places))

@@ -17,10 +17,10 @@ from tasks.core.settings import Settings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Column = Literal["id", "text", "label", "ratings", "votes", "created_at"]
-ROWS: tuple[Column, ...] = ("id", "text", "label", "ratings", "votes", "created_at")
+Column = Literal["id", "text", "label", "ratings", "votes", "created_at", "group"]
+ROWS: tuple[Column, ...] = ("id", "text", "label", "ratings", "votes", "created_at", "group")
 """Columns of what `read` yields: strings, `ratings` a list of float32, `votes` a list of who said which label (VOTES of
-tasks.rows), `created_at` a UTC time; null where unmapped."""
+tasks.rows), `created_at` a UTC time, `group` whose row it is; null where unmapped."""
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "yaml"]
 SUFFIXES: dict[str, Format] = {
@@ -318,15 +318,18 @@ def _strings(values: "pa.Array", where: str) -> "pa.Array":
 
 
 def _ratings(values: "pa.Array", where: str) -> "pa.Array":
-    """Lists of numbers, or JSON lists in the cells of a text column."""
+    """Lists of numbers, or JSON lists in the cells of a text column; a number alone is a list of one."""
     import pyarrow as pa
 
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+        return pa.array([None if cell is None else [cell] for cell in values.to_pylist()], pa.list_(pa.float32()))
     if not pa.types.is_string(values.type) and not pa.types.is_large_string(values.type):
         return values.cast(pa.list_(pa.float32()))
     cells = values.to_pylist()
     try:
         parsed = json.loads("[" + ",".join(cell or "null" for cell in cells) + "]", parse_constant=_no_number)
         if len(parsed) == len(cells):
+            parsed = [[cell] if type(cell) in (int, float) else cell for cell in parsed]
             return pa.array(parsed, type=pa.list_(pa.float32()))
     except (ValueError, pa.ArrowException):
         pass
@@ -339,7 +342,11 @@ def _is_ratings(cell: str | None) -> bool:
         value = json.loads(cell or "null", parse_constant=_no_number)
     except ValueError:
         return False
-    return value is None or (isinstance(value, list) and all(type(number) in (int, float) for number in value))
+    return (
+        value is None
+        or type(value) in (int, float)
+        or (isinstance(value, list) and all(type(number) in (int, float) for number in value))
+    )
 
 
 def _votes(values: "pa.Array", where: str) -> "pa.Array":
@@ -378,10 +385,15 @@ def _no_number(name: str) -> float:
 
 
 def _times(values: "pa.Array", where: str) -> "pa.Array":
-    """Times as they are, or ISO 8601 text; without a zone they are taken as UTC."""
+    """Times as they are, or text: ISO 8601 (without a zone taken as UTC), or seconds since 1970 of 9 or 10 digits."""
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    if pa.types.is_string(values.type):
+        known = pc.if_else(pc.equal(values, ""), None, values)
+        if pc.all(pc.match_substring_regex(known, r"^\d{9,10}$"), min_count=1).as_py():
+            return known.cast(pa.int64()).cast(pa.timestamp("s", tz="UTC")).cast(pa.timestamp("us", tz="UTC"))
     try:
         times = pd.to_datetime(
             values.to_pandas(), utc=True, format="ISO8601" if pa.types.is_string(values.type) else None

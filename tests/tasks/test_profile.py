@@ -22,7 +22,7 @@ def test_counts(workdir):
     found, told, _ = described(frame)
     assert told["rows"] == told["sampled"] == 600
     assert told["missing"] == {
-        "id": 0, "text": 1, "source": 0, "created_at": 0, "label": 0, "ratings": 600, "votes": 600,
+        "id": 0, "text": 1, "source": 0, "created_at": 0, "label": 0, "ratings": 600, "votes": 600, "group": 600,
     }  # fmt: skip
     assert told["blank_texts"] == 2
     assert told["repeated_texts"] == 2  # THE SAME, and the missing text as the empty one

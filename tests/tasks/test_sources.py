@@ -123,7 +123,7 @@ def test_what_is_wrong_is_said_without_quoting_text(workdir, name, content, mess
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("cell", ["3", '["a"]', "[NaN]", "[1", '{"a": 1}', "[1],[2]"])
+@pytest.mark.parametrize("cell", ["true", '["a"]', "[NaN]", "[1", '{"a": 1}', "[1],[2]"])
 def test_ratings_that_are_none(workdir, cell):
     (workdir / "a.tsv").write_text(f"text\tr\nfine\t[1]\nwrong\t{cell}\n")
     with pytest.raises(SourceError, match=r"`ratings` \(row 1 of its chunk\) is no JSON list of numbers"):
@@ -205,6 +205,33 @@ def test_a_join_needs_ids_once(workdir):
         rows(source(**block, columns={"id": "n", "text": "text"}, join=join))
     with pytest.raises(SourceError, match="a join needs the id"):
         rows(source(**block, join=join))
+
+
+def test_a_rating_alone_and_seconds_since_1970(workdir):
+    (workdir / "a.csv").write_text("text,rating,at\nfine,4,881250949\nbad,1.5,\n")
+    block = {"path": "a.csv", "columns": {"text": "text", "ratings": "rating", "created_at": "at"}}
+    found = rows(source(**block))
+    assert [row["ratings"] for row in found] == [[4.0], [1.5]]
+    assert [str(row.get("created_at")) for row in found] == ["1997-12-04 15:55:49+00:00", "None"]
+
+
+def test_events_get_the_text_of_their_item_out_of_several_columns(workdir):
+    events = "user\titem\trating\n7\t2\t5\n8\t2\t3\n7\t1\t4\n"
+    items = "key\ttitle\tyear\n1\tHeat\t1995\n2\tAlien\t\n"
+    block = packed(workdir, {"a.tsv": events, "b.tsv": items})
+    block["columns"] = {"label": "item", "group": "user"}
+    join = {"member": "b.tsv", "id": "key", "key": "label", "columns": {"text": ["title", "year"]}}
+    found = rows(source(**block, join=join))
+    assert [(row["group"], row["label"], row["text"].strip()) for row in found] == [
+        ("7", "2", "Alien"), ("8", "2", "Alien"), ("7", "1", "Heat 1995"),
+    ]  # fmt: skip
+    plain = source(**block | {"columns": {"id": "item"}}, join=join | {"key": "id"})
+    named = source(**block | {"columns": {"id": "item"}}, join={n: v for n, v in join.items() if n != "key"})
+    assert plain.reading() == named.reading()
+    assert (
+        plain.reading()
+        != source(**block | {"columns": {"id": "item"}}, join=join | {"key": "id", "separator": "|"}).reading()
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,18 @@ from policies import FRAGMENTS, KINDS, policies, slowly, texts
 from tasks import text as module
 from tasks.core.errors import SettingsError
 from tasks.core.settings import parse
-from tasks.text import TextSettings, clean, fingerprint, policy, salt_digest, split_key, to_drop, trace, vectors
+from tasks.text import (
+    TextSettings,
+    clean,
+    fingerprint,
+    group_of,
+    policy,
+    salt_digest,
+    split_key,
+    to_drop,
+    trace,
+    vectors,
+)
 
 ALL = TextSettings()
 EVERY = TextSettings(national_id="mask", person="mask")
@@ -210,3 +221,15 @@ def test_what_no_setting_asks_for_is_not_loaded():
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "set()"
+
+
+def test_whose_row_it_is_can_be_kept_or_hashed_by_the_salt():
+    import pyarrow as pa
+
+    names = pa.chunked_array([["ann", None, "bo", "ann"]], pa.string())
+    assert group_of(names, TextSettings()) is names
+    hashed = group_of(names, TextSettings(group="hash"))
+    assert hashed[0] == hashed[3] != hashed[2] and hashed[1].as_py() is None
+    assert group_of(hashed, TextSettings(group="hash")).equals(hashed), "batches hashed before stay as they are"
+    assert group_of(names, TextSettings(group="hash", split_salt="other"))[0] != hashed[0]
+    assert "ann" not in str(hashed.to_pylist())

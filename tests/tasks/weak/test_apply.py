@@ -39,7 +39,7 @@ def run(texts=TEXTS, given=GIVEN, ratings=None, rules=RULES, functions=(), **set
     frame = pd.DataFrame({"id": [f"r{n}" for n in range(len(texts))], "text": texts, "label": given, "source": "made"})
     frame["created_at"] = pd.Series([pd.NaT] * len(texts), dtype="datetime64[us, UTC]")
     frame["split_key"] = [f"{n:032x}" for n in range(len(texts))]
-    frame["ratings"], frame["votes"] = ratings or [None] * len(texts), None
+    frame["ratings"], frame["votes"], frame["group"] = ratings or [None] * len(texts), None, None
     write_parquet(LINE.file("validate", "rows.parquet"), frame[RAW.names], RAW)
     passed = Verdict.of("validate", [Check(name="rows", value=1, outcome="pass")])
     verdict.write(LINE.file("validate", "verdict.json"), passed)
