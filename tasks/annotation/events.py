@@ -14,7 +14,7 @@ Kind = Literal["answer", "skip", "flag", "comment", "undo", "decide", "discard"]
 
 undo takes an own event back.
 """
-DECISIONS = ("decide", "discard")
+DECISIONS: tuple[Kind, ...] = ("decide", "discard")
 """An adjudicator gave a label, or said that the text is fit for none."""
 Why = Literal["typical", "uncertain", "unfamiliar", "random", "suspect", "given"]
 """Why an item is asked: typical of many texts, among those of which the champion is unsure, far from all that it knows,
