@@ -10,7 +10,7 @@ from prefect.states import Completed, Failed
 from flows.observe import monitor_line
 from flows.release import failure
 from flows.telling import markdown
-from tasks.core.errors import BusyError, TidegateError, disk_full
+from tasks.core.errors import BusyError, TidegateError
 from tasks.drift.result import Observation
 
 
@@ -25,13 +25,8 @@ def monitor(line: str, window: str | None = None, rows: int | None = None) -> St
         seen = monitor_line(line, window, rows)
     except BusyError as error:
         return Completed(name="Skipped", message=str(error))
-    except TidegateError as error:
+    except (TidegateError, OSError) as error:
         return failure(error)
-    except OSError as error:
-        full = disk_full(error)
-        if full is None:
-            raise
-        return failure(full)
     _show(seen)
     if seen.problem:
         return Failed(message=seen.problem)

@@ -29,8 +29,9 @@ def label_file(
     """Write the rows of `source` that the line's champion is sure of as jsonl (id, text, label, ...).
 
     Texts go through the release's text policy first: what is written is masked. Each text counts once, and its id is
-    made of its content: stage split takes the newest row of an id, so that a later champion's answer replaces an
-    earlier one's. As many rows of every label are kept (tasks.weak.pseudo.chosen). Returns what was done, in sentences.
+    made of its content. Where a later champion says otherwise of a text there are two rows of that id: a suite that
+    wants ids unique, as that of a new line does, puts both aside; without such an expectation stage split takes the
+    newer one. As many rows of every label are kept (tasks.weak.pseudo.chosen). Returns what was done, in sentences.
     Raises SettingsError for another ending than jsonl and for a target that holds other rows, TidegateError without a
     champion, DataError where it is sure of no text.
     """

@@ -68,9 +68,15 @@ def _has_something_to_say(record: logging.LogRecord) -> bool:
     return record.exc_info is None or record.exc_info[0] is not None
 
 
-def failure(error: TidegateError) -> State[Any]:
-    """The failed state that says an error, without a traceback."""
-    return Failed(message=str(error), name=NAMES.get(type(error), "Failed"))
+def failure(error: TidegateError | OSError) -> State[Any]:
+    """The failed state that says an error, without a traceback; of the system's errors that of a full disk alone.
+
+    Raises the others again.
+    """
+    told = disk_full(error) if isinstance(error, OSError) else error
+    if told is None:
+        raise error
+    return Failed(message=str(told), name=NAMES.get(type(told), "Failed"))
 
 
 def _run(name: str, step: Callable[..., State[Any]], *arguments: Any) -> State[Any]:
@@ -81,13 +87,8 @@ def _run(name: str, step: Callable[..., State[Any]], *arguments: Any) -> State[A
             return step(*arguments)
         except RunCancelled:
             return Cancelled(message=f"Cancelled in {name}; nothing of it was recorded.")
-        except TidegateError as error:
+        except (TidegateError, OSError) as error:
             return failure(error)
-        except OSError as error:
-            full = disk_full(error)
-            if full is None:
-                raise
-            return failure(full)
 
     state: State[Any] = task(name=name, task_run_name=name, cache_policy=NO_CACHE)(body)(return_state=True)
     return state

@@ -1,7 +1,7 @@
 """The two windows of a look: live traffic streamed from the prediction log, and the rows that a release brings."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from serving.log import projection, read
 from serving.log.descriptors import describe
 from serving.log.read import Chunk
 from serving.log.rows import when
+from serving.served import out_of_scope
+from tasks.bundle import read_manifest
 from tasks.core.files import read_parquet
 from tasks.drift.tallies import Tallies
 from tasks.drift.window import Window
@@ -31,6 +33,8 @@ class Reference:
     right: int
     judged: int
     """Rows of the test side, and of them those that it answered right."""
+    out_of_scope: str | None = None
+    """What people call a text that has none of the labels."""
 
 
 def reference(bundle: Path, variant: str, width: int, sample_rows: int, seed: int) -> Reference:
@@ -56,7 +60,13 @@ def reference(bundle: Path, variant: str, width: int, sample_rows: int, seed: in
         script_share=np.array(about.script_share, np.float32),
         true_label=rows["label"].tolist(),
     )
-    return Reference(window, projection.name(embeddings.shape[1], width), int(right.sum()), len(right))
+    return Reference(
+        window,
+        projection.name(embeddings.shape[1], width),
+        int(right.sum()),
+        len(right),
+        out_of_scope(read_manifest(bundle)),
+    )
 
 
 @dataclass
@@ -112,6 +122,7 @@ def stream(engine: Engine, span: Span, known: Reference, tallies: Tallies, sampl
     places = _places(expected, sample_rows, seed)
     current, kept = Current(), []
     for chunk in read.window(engine, span.line, span.since, span.until, span.last, release=span.release):
+        chunk = _judgeable(chunk, known.out_of_scope)
         window = as_window(chunk, known)
         tallies.add(window)
         inside = places[(places >= current.rows) & (places < current.rows + len(chunk))] - current.rows
@@ -126,6 +137,12 @@ def others(engine: Engine, span: Span, current: Current) -> int:
     """Rows of the same time that other releases answered."""
     since = span.since or current.first
     return read.count(engine, span.line, since, span.until) - current.rows if since else 0
+
+
+def _judgeable(chunk: Chunk, strange: str | None) -> Chunk:
+    """The chunk without true labels out of scope: accuracy is that of the labels, as it is of the reference."""
+    known = [None if true == strange else true for true in chunk.true_label]
+    return chunk if strange is None else replace(chunk, true_label=known)
 
 
 def as_window(chunk: Chunk, known: Reference) -> Window:

@@ -116,6 +116,12 @@ class ServedLine:
         return self._serving().champion.labels
 
     @property
+    def truths(self) -> list[str]:
+        """What people may say a text is: a label, or what the line calls a text that has none of them."""
+        champion = self._serving().champion
+        return [*champion.labels, *([champion.out_of_scope] if champion.out_of_scope else [])]
+
+    @property
     def kind(self) -> str:
         """The task kind. Raises NotReady before the first release."""
         return self._serving().champion.kind
@@ -271,6 +277,7 @@ class ServedLine:
             probabilities=probabilities,
             embeddings=np.stack([row.embedding for row in rows]),
             latency_ms=1000 * (time.monotonic() - asked.arrived),
+            in_scope=[row.in_scope for row in rows],
         )
         try:
             self._recorder.answered(answered)

@@ -69,6 +69,8 @@ class Served:
     model: Model
     changes: tuple[Change, ...] = ()
     """What people changed in the base of its answers."""
+    out_of_scope: str | None = None
+    """What the line calls a text that has none of the labels; None where it has no such name."""
 
     @property
     def release(self) -> str:
@@ -87,6 +89,11 @@ class Served:
         found = self.model.predict(cleaned, cleaned=True)
         inside = repeat(None) if found.in_scope is None else found.in_scope.tolist()
         return list(map(Row, cleaned, found.labels, found.probabilities, found.embeddings, inside))
+
+    @property
+    def tells_scope(self) -> bool:
+        """Whether it tells of each text if it has one of the labels at all."""
+        return bool(self.model.signature.scope)
 
     @property
     def changeable(self) -> bool:
@@ -128,7 +135,14 @@ def load(folder: ServingFolder, line: str, choice: Choice, cache: Path, threads:
     replay(model, bundle / "warmup.json")
     warm(model)
     log.info("%s: release %s (%s, %s) is loaded and warm", line, choice.release, choice.variant, provider)
-    return Served(choice, None, "champion", provider, manifest.kind, manifest.labels, model)
+    return Served(
+        choice, None, "champion", provider, manifest.kind, manifest.labels, model, out_of_scope=out_of_scope(manifest)
+    )
+
+
+def out_of_scope(manifest: Manifest) -> str | None:
+    """What the line of a release calls a text that has none of its labels, if it knows such texts."""
+    return (manifest.params.get(f"lines.{manifest.line}.label") or {}).get("out_of_scope")
 
 
 def _belongs(manifest: Manifest, line: str, variant: str, bundle: Path) -> None:

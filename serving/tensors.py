@@ -19,7 +19,8 @@ from serving.strict import NotJson, loads
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 INPUT = "text"
-OUTPUTS = ("label", "probabilities")
+OUTPUTS = ("label", "probabilities", "in_scope")
+"""The last one by releases alone that tell it."""
 _LENGTH = struct.Struct("<I")
 
 Name = Annotated[str, Field(max_length=100)]
@@ -47,7 +48,7 @@ class InputTensor(_Part):
 
 
 class OutputTensor(_Part):
-    """An output that is wanted: `label` or `probabilities`."""
+    """An output that is wanted: `label`, `probabilities` or `in_scope`."""
 
     name: Name
     parameters: TensorParameters = TensorParameters()
@@ -97,7 +98,7 @@ def read(body: bytes, json_length: str | None) -> tuple[Infer, list[str]]:
         raise faults(error.errors(include_url=False, include_input=False)) from None
     for output in asked.outputs or ():
         if output.name not in OUTPUTS:
-            raise invalid("outputs", f"there are {' and '.join(OUTPUTS)}")
+            raise invalid("outputs", f"there are {', '.join(OUTPUTS)}")
     return asked, _texts(asked.inputs[0], body[length:])
 
 
@@ -150,25 +151,43 @@ def _decoded(content: bytes) -> list[str]:
 
 
 def write(
-    asked: Infer, about: dict[str, Any], labels: Sequence[str], probabilities: NDArray[np.float32]
+    asked: Infer,
+    about: dict[str, Any],
+    labels: Sequence[str],
+    probabilities: NDArray[np.float32],
+    in_scope: Sequence[bool] | None = None,
 ) -> tuple[bytes, int | None]:
-    """The body of the answer, and the length of its JSON where tensors follow it. `about` opens the JSON."""
-    wanted = asked.outputs if asked.outputs else [OutputTensor(name=name) for name in OUTPUTS]
+    """The body of the answer, and the length of its JSON where tensors follow it. `about` opens the JSON.
+
+    Raises Refused (422) where `in_scope` is wanted and is None: the release does not tell it.
+    """
+    known = OUTPUTS if in_scope is not None else OUTPUTS[:2]
     outputs, beside = [], []
-    for output in wanted:
-        tensor: dict[str, Any] = {"name": output.name}
-        if output.name == "label":
-            tensor |= {"datatype": "BYTES", "shape": [len(labels)]}
-        else:
-            tensor |= {"datatype": "FP32", "shape": list(probabilities.shape)}
+    for output in asked.outputs or [OutputTensor(name=name) for name in known]:
+        if output.name not in known:
+            raise invalid("outputs", f"this release gives {', '.join(known)}")
+        tensor, data, packed = _tensor(output.name, labels, probabilities, in_scope or ())
         if _binary(output, asked):
-            beside.append(_encoded(labels) if output.name == "label" else probabilities.astype("<f4").tobytes())
-            tensor["parameters"] = {"binary_data_size": len(beside[-1])}
+            beside.append(packed)
+            tensor["parameters"] = {"binary_data_size": len(packed)}
         else:
-            tensor["data"] = list(labels) if output.name == "label" else probabilities.astype(float).ravel().tolist()
-        outputs.append(tensor)
+            tensor["data"] = data
+        outputs.append({"name": output.name, **tensor})
     content = to_json(about | ({"id": asked.id} if asked.id else {}) | {"outputs": outputs})
     return content + b"".join(beside), len(content) if beside else None
+
+
+def _tensor(
+    name: str, labels: Sequence[str], probabilities: NDArray[np.float32], in_scope: Sequence[bool]
+) -> tuple[dict[str, Any], list[Any], bytes]:
+    """Type and shape of an output, its elements, and these as bytes."""
+    match name:
+        case "label":
+            return {"datatype": "BYTES", "shape": [len(labels)]}, list(labels), _encoded(labels)
+        case "in_scope":
+            return {"datatype": "BOOL", "shape": [len(in_scope)]}, list(in_scope), bytes(in_scope)
+    told = {"datatype": "FP32", "shape": list(probabilities.shape)}
+    return told, probabilities.astype(float).ravel().tolist(), probabilities.astype("<f4").tobytes()
 
 
 def _binary(output: OutputTensor, asked: Infer) -> bool:

@@ -56,7 +56,10 @@ class Predictions(BaseModel):
 
 
 class TrueLabels(BaseModel):
-    """The true labels of all texts of a request, in their order."""
+    """The true labels of all texts of a request, in their order.
+
+    `label.out_of_scope` of the line is one, too: that a text has none of the labels.
+    """
 
     model_config = STRICT
 
@@ -158,10 +161,10 @@ def routes(service: Service) -> APIRouter:
 
     @router.post("/{line}/feedback", status_code=202, response_model=Received, summary="Tell the true labels")
     async def feedback(request: Request, line: str, body: Given) -> Response:
-        labels = service.line(request, line).labels
+        known = service.line(request, line).truths
         given = body.labels if isinstance(body, TrueLabels) else [body.label]
         first = body.position if isinstance(body, TrueLabel) else 0
-        _check_labels(given, first, labels, service)
+        _check_labels(given, first, known, service)
         now, source = datetime.now(UTC), visit(request.scope).caller.name
         for place, label in enumerate(given, first):
             service.recorder.feedback(Feedback(body.request_id, place, line, label, now, source))

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from serving import tensors
 from serving.errors import NotReady
-from serving.hub import ServedLine
+from serving.hub import Reply, ServedLine
 from serving.problems import Refused
 from serving.service import Service
 from serving.visit import request_id, visit
@@ -97,7 +97,7 @@ def _model_routes(router: APIRouter, service: Service, path: str) -> None:
                 "request_id": here.request_id, "version": reply.version, "variant": reply.variant, "role": reply.role,
             },
         }  # fmt: skip
-        body, json_length = tensors.write(asked, about, reply.labels, reply.probabilities)
+        body, json_length = tensors.write(asked, about, reply.labels, reply.probabilities, _scope(reply))
         if json_length is None:
             return Response(body, media_type="application/json")
         return Response(body, 200, {tensors.JSON_LENGTH: str(json_length)}, "application/octet-stream")
@@ -118,8 +118,15 @@ def _no_version(line: str, wanted: str, release: str) -> Refused:
     return Refused(404, "unknown_version", f"{line} is not served by {wanted[:40]} but by release {release}.")
 
 
+def _scope(reply: Reply) -> list[bool] | None:
+    """[texts], whether each has one of the labels; None where the release does not tell."""
+    told = [bool(inside) for inside in reply.in_scope or () if inside is not None]
+    return told if len(told) == len(reply.labels) else None
+
+
 def _metadata(served: ServedLine) -> dict[str, Any]:
     assert served.champion is not None  # noqa: S101 - seen to by the caller
+    scope = [{"name": "in_scope", "datatype": "BOOL", "shape": [-1]}] if served.champion.tells_scope else []
     return {
         "name": served.name,
         "versions": [served.champion.release],
@@ -128,6 +135,7 @@ def _metadata(served: ServedLine) -> dict[str, Any]:
         "outputs": [
             {"name": "label", "datatype": "BYTES", "shape": [-1]},
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(served.labels)]},
+            *scope,
         ],
         "parameters": {"labels": list(served.labels)},
     }

@@ -1,4 +1,4 @@
-"""Which rows of the inbox stand where people change their minds: the newest of each id, and labels that were corrected.
+"""Which rows of the inbox stand where people change their minds: the newest of each id, with corrected labels.
 
 Batches are immutable, so that a label given anew comes as a further row of the same id, and a correction of another
 source's row as a row whose id says which.
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 CHANGING = ("answers", "log")
 """Kinds of sources whose rows come again under their id when people change their minds."""
 CORRECTS = "corrects:"
-"""What an id of kind `answers` begins with where the row is a decision about the row of ingest named behind it."""
+"""What an id of kind `answers` begins with where the row is a decision about the row of ingest named behind it.
+
+Its label is that row's. Without label, but with a list of votes, which is then empty, that row is discarded."""
 
 Batch = tuple[Path, dict[str, Any]]
 """A batch with its provenance."""
@@ -36,7 +38,9 @@ class Standing:
         self.masks: dict[Path, np.ndarray] = {}
         self.labels: dict[str, str] = {}
         """By id of the stage ingest."""
-        self.superseded = self.corrected = 0
+        self.unfit: set[str] = set()
+        """Ids of the stage ingest of rows that were discarded."""
+        self.superseded = self.corrected = self.discarded = 0
         changing = [batch for batch in batches if batch[1]["kind"] in CHANGING]
         for _, its in groupby(sorted(changing, key=_source), key=_source):
             self._look(list(its))
@@ -50,12 +54,17 @@ class Standing:
         return table.filter(pa.array(self.masks[path][start : start + table.num_rows]))
 
     def correct(self, table: "pa.Table") -> "pa.Table":
-        """Rows as ingest writes them, with the corrected labels in the place of what their sources brought."""
-        if not self.labels:
+        """Rows as ingest writes them, with the corrected labels in the place of what their sources brought.
+
+        Without those that were discarded.
+        """
+        if not self.labels and not self.unfit:
             return table
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        fit = pc.invert(pc.is_in(table["id"], value_set=pa.array(sorted(self.unfit), pa.string())))
+        self.discarded += table.num_rows - (table := table.filter(fit)).num_rows
         place = pc.index_in(table["id"], value_set=pa.array([*self.labels], pa.string()))
         hit = pc.is_valid(place)
         self.corrected += pc.sum(hit).as_py() or 0
@@ -67,8 +76,8 @@ class Standing:
         return pa.table(columns, schema=table.schema)
 
     def told(self) -> dict[str, int]:
-        """How many rows gave way to a newer one, and how many got another label; without what did not occur."""
-        counts = {"superseded": self.superseded, "corrected": self.corrected}
+        """How many rows gave way to a newer one, got another label or were discarded; without what did not occur."""
+        counts = {"superseded": self.superseded, "corrected": self.corrected, "discarded": self.discarded}
         return {name: count for name, count in counts.items() if count}
 
     def _look(self, batches: list[Batch]) -> None:
@@ -92,6 +101,8 @@ class Standing:
                         mask[place] = False
                         if label is not None:
                             self.labels[row.removeprefix(CORRECTS)] = label
+                        elif votes is not None:
+                            self.unfit.add(row.removeprefix(CORRECTS))
             self.masks[path] = mask
 
 

@@ -28,12 +28,14 @@ class Release:
     """What routes ask of a champion."""
 
     release, version, variant, provider = "0123456789ab", "v0.1.0", "int8", "cpu"
+    tells_scope = False
 
 
 class Line:
     """A line whose answer is `positive` at a probability that depends on the text's length; or whatever `then` does."""
 
     labels, kind, champion = LABELS, "classify", Release()
+    truths = (*LABELS, "oos")
 
     def __init__(self, name="sentiment"):
         self.name = name

@@ -15,6 +15,7 @@ from flows.web.answers import LineName, html
 from flows.web.app import application
 from flows.web.doors import Form, proven
 from flows.web.render import Site, own
+from tasks.annotation.events import DECISIONS
 
 PACKAGE = "flows.annotate"
 FORM_BYTES = 32 * 2**10
@@ -92,9 +93,9 @@ def say(request: Request, line: LineName, here: Here, who: Annotator, given: For
 
 @deeds.post("/decide")
 def decide(request: Request, line: LineName, here: Here, who: Adjudicator, given: Form) -> Response:
-    """A decision."""
+    """A label that stands over all answers, or a text that is fit for none."""
     desk = desk_of(request)
-    said = Said.of(given, ("decide",), desk.lines()[line].settings, desk.labels(line))
+    said = Said.of(given, DECISIONS, desk.lines()[line].settings, desk.labels(line))
     return _to(f"/lines/{line}/decide", note=here.say(who, said))
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from flows.annotate.said import Said, fresh
 from flows.annotate.worker import Worker
 from tasks.annotation.assign import Holds, Progress, adjudications, next_item, progress
-from tasks.annotation.events import Event, Item
+from tasks.annotation.events import DECISIONS, Event, Item
 from tasks.annotation.journal import Journal
 from tasks.annotation.settings import AnnotateSettings
 from tasks.annotation.state import Standing
@@ -102,10 +102,10 @@ class Room:
             decision, known = standing.decision, self.journal.knows(said.event)
             shown = self._shown.pop((who.id, said.item), None)
             self.journal.append(said.by(who.id, None if shown is None else time.monotonic() - shown))
-            (self._cases if said.kind == "decide" else self._holds).release(said.item, who.id)
+            (self._cases if said.kind in DECISIONS else self._holds).release(said.item, who.id)
             if decision is None or known:
                 return ""
-            return "decided_again" if said.kind == "decide" else "decided"
+            return "decided_again" if said.kind in DECISIONS else "decided"
 
     def undo(self, who: Worker, said: Said) -> None:
         """Take back what a person did; what is no longer theirs to take back stays as it is."""
@@ -144,6 +144,6 @@ class Room:
     def _done(self, who: Worker, decisions: bool) -> Done | None:
         state = self.journal.state()
         event = state.undoable(who.id)
-        if event is None or (event.kind == "decide") != decisions:
+        if event is None or (event.kind in DECISIONS) != decisions:
             return None
         return Done(event, state.standings[event.item].item.text)

@@ -22,7 +22,7 @@ class Said(BaseModel):
 
     event: str = Field(pattern=ID)
     item: str = Field(min_length=1, max_length=300)
-    kind: Literal["answer", "skip", "flag", "decide", "undo"]
+    kind: Literal["answer", "skip", "flag", "decide", "discard", "undo"]
     label: str | None = None
     comment: str | None = Field(None, max_length=2 * COMMENT, description="browsers send two characters for a new line")
     seconds: float | None = None

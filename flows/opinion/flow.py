@@ -9,7 +9,7 @@ from prefect.states import Completed, Failed
 
 from flows.opinion.look import look
 from flows.release import failure
-from tasks.core.errors import BusyError, TidegateError, disk_full
+from tasks.core.errors import BusyError, TidegateError
 
 
 @flow(name="opinion", flow_run_name="opinion-{product}")
@@ -23,13 +23,8 @@ def opinion(product: str) -> State[Any]:
         done = look(product)
     except BusyError as error:
         return Completed(name="Skipped", message=str(error))
-    except TidegateError as error:
+    except (TidegateError, OSError) as error:
         return failure(error)
-    except OSError as error:
-        full = disk_full(error)
-        if full is None:
-            raise
-        return failure(full)
     key = f"{product}-opinion".replace("_", "-")
     said = "\n".join(f"- {line}" for line in str(done).splitlines())
     create_markdown_artifact(said, key=key, description=f"What is said: {product}")

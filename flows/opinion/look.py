@@ -116,10 +116,11 @@ def _reach(settings: OpinionSettings) -> int:
 
 
 def _draw(store: Store, entity: str, said: Said, settings: OpinionSettings, now: int) -> None:
-    """The index of an entity, over all topics and of each."""
-    for topic in ("", *store.topics(entity)):
+    """The index of an entity, over all topics and of each; one of which nothing is left, as was forgotten, goes."""
+    for topic in sorted({"", *store.topics(entity), *store.drawn(entity)}):
         part = store.said(entity, now - _reach(settings) * DAY, settings.index.negative, topic) if topic else said
         if not len(part.ids):
+            store.set_index(entity, topic, [])
             continue
         first, last = int(part.days[0]), now // DAY
         tally, _ = part.by_day(first, last)

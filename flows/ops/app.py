@@ -8,10 +8,12 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from flows.alerts import open_alerts
 from flows.evidence import page
 from flows.ops import charts, forms, opinion
 from flows.ops.answers import RECORD, RELEASE, desk_of, site
 from flows.ops.desk import Desk
+from flows.ops.health import COLOURS
 from flows.ops.timeline import thinned
 from flows.ops.view import release_path
 from flows.web.answers import LineName, Visitor, html, visitor, words
@@ -43,12 +45,14 @@ def create_app(desk: Desk) -> FastAPI:
 
 @pages.get("/")
 def home(request: Request, session: Visitor) -> Response:
-    """All lines at a glance; of one alone its own page."""
+    """All lines and products at a glance; of one line alone its own page."""
     desk = desk_of(request)
-    lines = desk.lines()
-    if len(lines) == 1:
+    lines, products = desk.lines(), desk.products()
+    if len(lines) == 1 and not products:
         return RedirectResponse(f"/lines/{next(iter(lines))}", 303)
-    return html(request, "home.html.j2", session, views=[desk.watch(name).view() for name in lines])
+    views, open_now = [desk.watch(name).view() for name in lines], open_alerts()
+    watched = {name: [alert for alert in open_now if alert.line == name] for name in products}
+    return html(request, "home.html.j2", session, views=views, watched=watched, products=products, colours=COLOURS)
 
 
 @pages.get("/lines/{line}")

@@ -74,8 +74,11 @@ def service() -> Status:
         settings = load_serving()
     except TidegateError as error:
         return Status("service", "ill", "service.settings", {"error": str(error)})
+    known = running.address("service")
+    if known is None and settings.port == 0:
+        return Status("service", "off", "service.unknown", {})
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - not bound here
-    address = running.address("service") or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    address = known or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     try:
         with httpx.Client(trust_env=False, timeout=SECONDS) as client:
             ready = client.get(f"{address}/v2/health/ready").status_code == httpx.codes.OK

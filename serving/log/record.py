@@ -34,6 +34,8 @@ class Answered:
     """[texts, width]"""
     latency_ms: float
     """From the arrival of the request to its answer, queue included."""
+    in_scope: Sequence[bool | None] | None = None
+    """[texts], whether a text has one of the labels at all; None where the release takes every text."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Encoder:
             "projected_by": projection.name(given.embeddings.shape[1], self.width),
             "characters": told.characters, "words": told.words, "non_letters": told.non_letters,
             "script": told.script, "script_share": told.script_share,
+            "in_scope": None if given.in_scope is None else list(given.in_scope),
         }  # fmt: skip
         return _dumped(record)
 
@@ -87,14 +88,15 @@ def decoded(payload: bytes) -> tuple[list[Row], list[Row]]:
     rows = len(record["label"])
     every = {name: value for name, value in record.items() if name not in _PER_TEXT}
     texts = every.pop("text") or [None] * rows
+    scope = every.pop("in_scope", None) or [None] * rows  # a program that knew of none may have left the record
     contents = _parts(bytes.fromhex(every.pop("content") or ""), rows)
     joined = base64.b64decode(every.pop("probabilities"))
     probabilities = _parts(joined, rows)
     confidence = np.frombuffer(joined, "<f4").reshape(rows, -1).max(axis=1).tolist()
     projections = _parts(base64.b64decode(every.pop("projection")), rows)
-    names = ("position", "text", "content", "probabilities", "confidence", "projection", *_PER_TEXT)
+    names = ("position", "text", "content", "probabilities", "confidence", "projection", "in_scope", *_PER_TEXT)
     told = [record[name] for name in _PER_TEXT]
-    columns = zip(range(rows), texts, contents, probabilities, confidence, projections, *told, strict=True)
+    columns = zip(range(rows), texts, contents, probabilities, confidence, projections, scope, *told, strict=True)
     return [{**every, **dict(zip(names, values, strict=True))} for values in columns], []
 
 

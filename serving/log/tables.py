@@ -6,6 +6,7 @@ release's labels, projections float16.
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     Index,
@@ -17,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest revision in migrations/versions, which makes the tables as they stand here."""
 VERSIONS = "tidegate_log_version"
 
@@ -49,6 +50,7 @@ predictions = Table(
     Column("script", String, nullable=False),
     Column("script_share", Float, nullable=False),
     Column("latency_ms", Float, nullable=False),
+    Column("in_scope", Boolean),  # whether it has one of the labels; null where the release does not tell
     UniqueConstraint("request_id", "position", "role", name="predictions_once"),
     Index("predictions_window", "line", "time", "id"),
 )

@@ -9,8 +9,13 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from tasks.team import Team
 
-Kind = Literal["answer", "skip", "flag", "comment", "undo", "decide"]
-"""answer, skip, flag: an annotator's word on an item. decide: an adjudicator's. undo takes an own event back."""
+Kind = Literal["answer", "skip", "flag", "comment", "undo", "decide", "discard"]
+"""answer, skip, flag: an annotator's word on an item. decide, discard: an adjudicator's.
+
+undo takes an own event back.
+"""
+DECISIONS: tuple[Kind, ...] = ("decide", "discard")
+"""An adjudicator gave a label, or said that the text is fit for none."""
 Why = Literal["typical", "uncertain", "unfamiliar", "random", "suspect", "given"]
 """Why an item is asked: typical of many texts, among those of which the champion is unsure, far from all that it knows,
 drawn by lot, a likely label error; or it was given as it is."""

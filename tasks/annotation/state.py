@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from tasks.annotation.events import Event, Item
+from tasks.annotation.events import DECISIONS, Event, Item
 
-ItemState = Literal["open", "answered", "disagreed", "flagged", "decided"]
+ItemState = Literal["open", "answered", "disagreed", "flagged", "decided", "discarded"]
 SKIPS = 2
 """An item that so many people skipped goes to the adjudicators, else nobody would ever see it again."""
 
@@ -27,6 +27,7 @@ class Standing:
     flags: dict[str, Event] = field(default_factory=dict)
     comments: list[Event] = field(default_factory=list)
     decision: Event | None = None
+    """Its label, or none where the item is discarded."""
     state: ItemState = "open"
     """Where the item stands; State says what each word means."""
 
@@ -43,7 +44,7 @@ class Standing:
         """Work all out anew from the events."""
         self.answers, self.skips, self.flags, self.comments, self.decision = {}, {}, {}, [], None
         for event in _counting(self.events):
-            if event.kind == "decide":
+            if event.kind in DECISIONS:
                 self.decision = event
             elif event.kind == "comment":
                 self.comments.append(event)
@@ -55,7 +56,7 @@ class Standing:
 
     def _state(self) -> ItemState:
         if self.decision is not None:
-            return "decided"
+            return "decided" if self.decision.kind == "decide" else "discarded"
         if self.flags or (len(self.skips) >= SKIPS and len(self.answers) < self.item.overlap):
             return "flagged"
         if not self.answers or len(self.answers) < self.item.overlap:
@@ -66,12 +67,13 @@ class Standing:
 class State:
     """Every item and what is said of it, and who said what.
 
-    An item is `decided` by an adjudicator; `flagged` where somebody's word is a flag, or SKIPS people skipped it;
-    `open` while fewer people answered than its overlap; then `answered`, or `disagreed` where labels differ.
+    An item is `decided` or `discarded` by an adjudicator; `flagged` where somebody's word is a flag, or SKIPS people
+    skipped it; `open` while fewer people answered than its overlap; then `answered`, or `disagreed` where labels
+    differ.
 
     Where events contradict each other the order in the file counts, not the clocks of those who wrote it:
     - Of a person's answers, skips and flags of an item the last is their word. All answers count, also beyond overlap.
-    - The last decision stands, over all answers. Answers that come after it are kept and change nothing.
+    - The last decision, or discard, stands, over all answers. Answers that come after it are kept and change nothing.
     - An undo takes back an earlier event of the same person and item, and what that person said before stands again.
       It does nothing to other people's events, to what was taken back before, or to another undo.
     - Events of items that nobody added wait until somebody does.

@@ -27,6 +27,8 @@ class Gathered:
     """Who answered or decided when, of the queue alone: rows do not say."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Votes for labels that the line does not have (any more), by label."""
+    discarded: int = 0
+    """Texts of the queue that an adjudicator found fit for no label; their votes tell nothing."""
 
 
 def gather(
@@ -42,7 +44,10 @@ def gather(
     for row in rows:
         said += _take(found, row, rename, labels)
     for standing in state.standings.values() if state else ():
-        said += _take(found, _standing(standing), rename, labels)
+        if standing.state == "discarded":
+            found.discarded += 1
+        else:
+            said += _take(found, _standing(standing), rename, labels)
         counting = list(standing.answers.values())
         for event in counting:
             if event.seconds is not None:

@@ -77,6 +77,7 @@ class TeamReport:
                 ((self.gathered.votes.counts > 0).sum(axis=1) == 1)[people > 1].sum()
             ),
             "decided by an adjudicator": len(self.gathered.decided),
+            "discarded by an adjudicator": self.gathered.discarded,
             "ties": int(self.found.tied.sum()),
             "votes for labels that the line does not have": sum(self.gathered.left_out.values()),
         }

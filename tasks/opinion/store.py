@@ -157,6 +157,11 @@ class Store:
         self.connection.execute(sa.delete(indices).where(*its))
         self._insert(indices, [{**row, "product": self.product, "entity": entity, "topic": topic} for row in rows])
 
+    def drawn(self, entity: str) -> list[str]:
+        """The topics of which an entity has an index; "" is all of them."""
+        wanted = sa.select(indices.c.topic).where(indices.c.product == self.product, indices.c.entity == entity)
+        return sorted(self.connection.scalars(wanted.distinct()))
+
     def index(self, entity: str, topic: str, since_day: int) -> list[Row]:
         """The index of an entity by days."""
         wanted = sa.select(indices).where(indices.c.product == self.product, indices.c.entity == entity)

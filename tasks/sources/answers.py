@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from tasks.annotation.events import DECISIONS
 from tasks.core.line import STATE
 from tasks.sources.base import FeedSettings, Mark, Portion
 from tasks.sources.records import table
@@ -23,9 +24,10 @@ class AnswersSource(FeedSettings):
     """The answers in .tidegate/annotation/<line>/ as they stand.
 
     An item that an adjudicator decided is a row with that label; one that annotators answered a row with their votes,
-    unless somebody flagged it and nobody decided. An item whose answers changed gives a row of the same id, which takes
-    the earlier one's place in ingest; so does one whose answers were all taken back. A decision about a row of another
-    source, where its label was suspected of being wrong, replaces that row's label.
+    unless somebody flagged it and nobody decided. One that was discarded is none. An item whose answers changed gives a
+    row of the same id, which takes the earlier one's place in ingest; so does one whose answers were all taken back. A
+    decision about a row of another source, where its label was suspected of being wrong, replaces that row's label, or
+    takes the row out.
     """
 
     kind: Literal["answers"] = "answers"
@@ -76,7 +78,7 @@ class AnswersSource(FeedSettings):
 
 def _counts(standing: "Standing") -> bool:
     """Whether an item is to be a row: also where all that was said was taken back, for a row may tell otherwise."""
-    return any(event.kind in ("answer", "decide") for event in standing.events)
+    return any(event.kind in ("answer", *DECISIONS) for event in standing.events)
 
 
 def _columns(said: list["Standing"]) -> dict[str, list[Any]]:
@@ -90,6 +92,8 @@ def _columns(said: list["Standing"]) -> dict[str, list[Any]]:
 
 
 def _votes(standing: "Standing") -> list[dict[str, str | None]] | None:
+    if standing.state == "discarded":
+        return []
     if standing.item.corrects or (standing.state == "flagged" and not standing.decision):
         return None
     votes = [{"who": who, "label": event.label} for who, event in sorted(standing.answers.items())]

@@ -5,15 +5,19 @@ from pathlib import Path
 
 import gto.api
 import made
+import pyarrow.parquet as pq
 import pytest
+from conftest import ROOT
 from pydantic import TypeAdapter
 
 from flows.pseudo import label_file
 from tasks.core.errors import DataError, SettingsError, TidegateError
 from tasks.core.line import Line
+from tasks.ingest import IngestSettings, ingest
 from tasks.sources import Source
 from tasks.sync import sync
 from tasks.text import TextSettings
+from tasks.validate import ValidateSettings, validate
 
 OUT = Path(".tidegate/pseudo/sentiment.jsonl")
 COLUMNS = {"id": "id", "text": "text", "label": "label", "created_at": "created_at"}
@@ -68,6 +72,32 @@ def test_a_second_round_takes_the_place_of_the_first(texts):
     assert [row["id"] for row in again] == [row["id"] for row in rows]
     changed = [row["id"] for row, before in zip(again, rows, strict=True) if row["created_at"] != before["created_at"]]
     assert changed == [rows[0]["id"]], "only where the label is another the row is new"
+
+
+def test_answers_of_two_rounds_that_differ_are_put_aside_together(texts):
+    line = Line("taken")
+    source = TypeAdapter(Source).validate_python(
+        {"name": "pseudo", "kind": "file", "path": str(OUT), "columns": COLUMNS}
+    )
+    label_file("sentiment", texts, None, rows=100, confidence=0.5)
+    sync(line, [source], TextSettings())
+    rows = written()
+    rows[0] |= {"label": "positive" if rows[0]["label"] == "negative" else "negative", "created_at": "2030-01-01"}
+    OUT.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sync(line, [source], TextSettings())
+    for stage in ("ingest", "validate"):
+        (line.folder / stage).mkdir()
+    suite = line.folder / "expectations.yaml"
+    suite.write_text((ROOT / "data/sentiment/expectations.yaml").read_text())
+    ingest(line, IngestSettings(), TextSettings(), line.folder / "ingest")
+    validate(line, ValidateSettings(), line.folder / "validate")
+    aside = pq.read_table(line.file("validate", "quarantine.parquet")).to_pylist()
+    assert [(row["id"], row["reason"]) for row in aside] == [(f"pseudo-{rows[0]['id']}", "the id is not unique")] * 2
+    assert {row["label"] for row in aside} == {"positive", "negative"}
+    suite.write_text("[]")
+    validate(line, ValidateSettings(), line.folder / "validate")
+    passed = pq.read_table(line.file("validate", "rows.parquet")).to_pylist()
+    assert [row["id"] for row in passed].count(aside[0]["id"]) == 2, "stage split then takes the newer one"
 
 
 def test_what_cannot_be_done_is_said(texts):

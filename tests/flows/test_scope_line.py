@@ -2,21 +2,28 @@
 
 import shutil
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from answers import answered, labelled, put
 from releases import Kept
 from toy import ABOUT, odd_questions, question_params, questions, walked
 
+from flows.window import Span, reference, stream
 from serving.batch import predict_file
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
 from serving.hub import Hub
+from serving.log.database import migrate, open_database
+from serving.log.rows import Encoder
+from serving.log.settings import LogSettings
 from serving.metrics import Metrics
 from tasks.bundle import load_release, release_id
 from tasks.core.files import read_json, read_parquet, sha256
 from tasks.core.line import Line
+from tasks.drift.tallies import Tallies
 
 LINE = Line("toy")
 BUNDLE = LINE.folder / "release/bundle"
@@ -121,6 +128,7 @@ def ask(project, workdir):
         reply = hub.line("toy").submit(list(texts), request_id="r", source="tests", deadline=deadline).result(60)
         return reply, kept, metrics
 
+    asked.line = hub.line("toy")
     yield asked
     hub.stop(60)
 
@@ -129,9 +137,23 @@ def test_the_service_tells_what_is_out_of_scope_beside_its_best_guess(ask):
     reply, kept, metrics = ask(ASKED, ODD)
     assert reply.in_scope == [True, False]
     assert reply.labels[0] == "music" and reply.labels[1] in ABOUT
+    assert kept.answers[0].in_scope == reply.in_scope
     assert kept.answers[0].labels == reply.labels, "the log keeps labels that the line has, as drift checks want them"
     counted = [s.value for m in metrics.out_of_scope.collect() for s in m.samples if s.name.endswith("_total")]
     assert counted == [1]
+
+
+def test_people_may_say_that_a_text_is_out_of_scope(ask, project):
+    assert ask.line.truths == [*sorted(ABOUT), "oos"] and ask.line.champion.tells_scope
+    known = reference(project / BUNDLE, "int8", 8, 100, 0)
+    engine = open_database("sqlite:///log.db")
+    migrate(engine)
+    given = [labelled(position=0, label="label0", line="toy"), labelled(position=1, label="oos", line="toy")]
+    put(engine, Encoder(LogSettings()), answered(texts=["a", "b", "c"], line="toy"), *given)
+    span = Span("toy", "0123456789ab", None, datetime.now(UTC) + timedelta(minutes=1))
+    seen = stream(engine, span, known, Tallies.of(known.window), 10, 0)
+    assert (seen.rows, seen.labelled, seen.sample.true_label) == (3, 1, ["label0", None, None])
+    engine.dispose()
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])

@@ -233,6 +233,7 @@ def test_metrics_count_by_line_and_route_and_never_by_what_callers_invent(hub):
     [
         ({"request_id": "r1", "labels": ["positive", "negative"]}, [(0, "positive"), (1, "negative")]),
         ({"request_id": "r1", "position": 3, "label": "negative"}, [(3, "negative")]),
+        ({"request_id": "r1", "labels": ["positive", "oos"]}, [(0, "positive"), (1, "oos")]),
     ],
 )
 def test_feedback_reaches_the_recorder(client, kept, body, expected):
@@ -269,7 +270,7 @@ def test_wrong_feedback_is_refused_as_a_whole(client, kept, body):
 def test_a_wrong_label_is_answered_with_the_right_ones(client):
     answer = post(client, {"request_id": "r", "labels": ["negative", "great"]}, "/v1/lines/sentiment/feedback")
     assert answer.json()["error"]["message"] == (
-        "labels.1: is no label of this line; allowed are negative, positive"
+        "labels.1: is no label of this line; allowed are negative, positive, oos"
     )  # fmt: skip
 
 

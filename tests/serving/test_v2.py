@@ -1,5 +1,6 @@
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,23 @@ def test_bytes_in_and_out(client, shape):
     assert content["outputs"][0]["parameters"] == {"binary_data_size": 16}
     assert np.frombuffer(answer.content[size:], "<f4").tolist() == pytest.approx([0.48, 0.52, 0.45, 0.55])
     assert content["outputs"][1]["data"] == ["positive", "positive"]
+
+
+def test_what_is_out_of_scope_is_an_output_of_a_release_that_tells_it(client, hub):
+    served = hub.line("sentiment")
+    body, _ = asked(["good", "my coat"], outputs=[{"name": "in_scope"}])
+    answer = client.post(f"{MODEL}/infer", content=body)
+    assert (answer.status_code, "gives label, probabilities" in answer.json()["error"]) == (422, True)
+    served.then = lambda texts: replace(served.reply(texts), in_scope=[True, False])
+    expected = {"name": "in_scope", "datatype": "BOOL", "shape": [2], "data": [True, False]}
+    assert client.post(f"{MODEL}/infer", content=body).json()["outputs"] == [expected]
+    assert client.post(f"{MODEL}/infer", content=asked(["good", "my coat"])[0]).json()["outputs"][2] == expected
+    body, _ = asked(["good", "my coat"], outputs=[{"name": "in_scope", "parameters": {"binary_data": True}}])
+    assert client.post(f"{MODEL}/infer", content=body).content.endswith(b"\1\0")
+    served.then = lambda texts: replace(served.reply(texts), in_scope=[None] * len(texts))
+    assert len(client.post(f"{MODEL}/infer", content=asked(["good"])[0]).json()["outputs"]) == 2
+    served.champion = type("Release", (), {"release": "0123456789ab", "version": None, "tells_scope": True})
+    assert client.get(MODEL).json()["outputs"][2] == {"name": "in_scope", "datatype": "BOOL", "shape": [-1]}
 
 
 def test_a_version_is_a_release_or_its_number(client):

@@ -121,6 +121,33 @@ def test_a_decision_about_a_suspect_takes_the_place_of_its_label(journal):
     assert {name: row["label"] for name, row in rows(FILM).items()} == {"film-1": "yes", "film-2": "no"}
 
 
+def test_what_was_discarded_is_no_row_until_that_is_taken_back(journal):
+    said(journal, "b", "x", "q")
+    said(journal, "a", "yes")
+    assert set(rows()) == {"team-a", "team-b"}
+    event = said(journal, "a", person="judge", kind="discard")
+    assert set(rows()) == {"team-b"}
+    said(journal, "a", kind="undo", person="judge", undoes=event.id)
+    assert set(rows()) == {"team-a", "team-b"}
+
+
+def test_a_suspect_that_was_discarded_takes_its_row_out_until_that_is_taken_back(journal):
+    Path("film.csv").write_text("n,text,label\n1,one,no\n2,two,no\n")
+    journal.add([suspect("film-1", "one", "no", "yes", 0.9, 0)])
+    event = said(journal, "suspect-film-1", person="judge", kind="discard")
+    assert set(rows(FILM)) == {"film-2"}
+    assert read_json(Path("out/provenance.json"))["discarded"] == 1
+    said(journal, "suspect-film-1", "yes", "judge", "decide")
+    assert rows(FILM)["film-1"]["label"] == "yes"
+    said(journal, "suspect-film-1", person="judge", kind="discard")
+    assert set(rows(FILM)) == {"film-2"}
+    for done in journal.events()[-2:]:
+        said(journal, "suspect-film-1", person="judge", kind="undo", undoes=done.id)
+    assert set(rows(FILM)) == {"film-2"}
+    said(journal, "suspect-film-1", person="judge", kind="undo", undoes=event.id)
+    assert rows(FILM)["film-1"]["label"] == "no"
+
+
 def test_its_columns_are_its_own():
     with pytest.raises(SettingsError, match="leave `columns:` out"):
         parse_sources({"sources": [{"kind": "answers", "name": "t", "line": "m", "columns": {"text": "x"}}]}, "m")

@@ -243,6 +243,24 @@ def test_contested_texts_are_decided_with_names_comments_and_the_models_opinion(
     assert {one.decision.label for one in journal.state().standings.values() if one.decision} == {"negative"}
 
 
+def test_a_text_that_is_fit_for_no_label_is_discarded_and_taken_back(enter):
+    journal = annotated.queue(overlap=2)
+    journal.append(said("Anna", "answer", "positive"), said("Bea", "flag"))
+    client, path = enter("Max"), f"{PATH}/decide"
+    page = client.get(path).text
+    assert text(page) == TEXTS[0]
+    page = press(client, page, "decide", kind="discard", comment="A test page.")
+    standing = journal.state().standings["t0"]
+    assert (standing.state, standing.decision.label, standing.decision.comment) == ("discarded", None, "A test page.")
+    assert "Nothing to decide" in page and "discarded</b>" in page and "1 discarded" in client.get("/").text
+    assert text(client.get(PATH).text) == TEXTS[1]
+    page = press(client, page, "undo")
+    assert text(page) == TEXTS[0] and journal.state().standings["t0"].state == "flagged"
+    assert send(enter("Anna"), f"{PATH}/decide", **fields(page, "decide"), kind="discard").status_code == 403
+    sent = fields(client.get(PATH).text)
+    assert send(client, f"{PATH}/say", **sent, kind="discard").status_code == 422
+
+
 def test_two_adjudicators_get_different_texts_and_a_second_decision_is_said(enter):
     journal = annotated.queue()
     journal.append(said("Anna", "flag"), said("Anna", "flag", item="t1"))

@@ -45,6 +45,18 @@ def test_everywhere_and_for_ever(told):
         assert len(Store(connection, "finance").said("Acme", 0, "negative").ids) == 1
 
 
+def test_no_index_stays_of_whom_nothing_is_left(wire, monkeypatch):
+    monkeypatch.setattr(forget_copies, "_from_cache", lambda *_: None)
+    wire.say(NOW - HOUR, "Acme", text=SECRET)
+    look("finance", NOW)
+    with opened() as engine, engine.connect() as connection:
+        assert Store(connection, "finance").drawn("Acme") == [""]
+    forget("finance", [], [], [SECRET])
+    look("finance", NOW + HOUR)
+    with opened() as engine, engine.connect() as connection:
+        assert Store(connection, "finance").drawn("Acme") == []
+
+
 def test_by_the_id_of_the_feed_and_of_a_line_the_product_is_named(told):
     report = forget("sentiment", [], ["none"], [SECRET])
     assert "the product finance, which has the text too: `tidegate forget finance`" in "\n".join(report.left)

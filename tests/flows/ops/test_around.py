@@ -72,6 +72,11 @@ def test_a_service_that_is_not_there_or_has_wrong_settings(workdir):
     assert around.service().said == "service.settings"
 
 
+def test_where_a_service_on_any_port_listens_is_not_known(workdir):
+    (workdir / "params.yaml").write_text("serving: {port: 0}\n")
+    assert (around.service().state, around.service().said) == ("off", "service.unknown")
+
+
 def test_the_runs_of_prefect_say_how_they_ended_and_of_which_line(answering, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{answering['port']}/api")
     run = {"id": "1-2", "flow_id": "f", "name": "brave-cat", "state_type": "FAILED", "state_name": "Failed",

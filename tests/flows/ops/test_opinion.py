@@ -1,5 +1,6 @@
 """The page of a product: entities, the index with its alerts, and down to the texts, escaped."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from ops_page import sign_in
 
+from flows import alerts
 from serving.log.rows import microseconds
 from tasks.opinion import store as stores
 from tasks.opinion.rules import Finding
@@ -56,6 +58,18 @@ def test_the_page_shows_entities_alerts_and_days_and_escapes_texts(product, open
     assert "R&amp;D &lt;b&gt;" in page
     assert f"day={NOW.date().isoformat()}" in page
     assert 'href="/products/finance">News</a>' in opened().client.get("/").text
+
+
+def test_open_alerts_of_a_product_stand_on_the_first_page(product, opened):
+    client = opened().client
+    tile = re.compile(r'<a class="card tile-line (\w+)" href="/products/finance">(.*?)</a>', re.S)
+    colour, said = tile.search(client.get("/").text).groups()
+    assert (colour, "No alert" in said) == ("green", True)
+    alerts.raise_alert("finance", "opinion", "severe", EVIL, "why", subject="Acme/index_drop")
+    alerts.raise_alert(None, "channel", "severe", "of all lines", "why")
+    colour, said = tile.search(client.get("/").text).groups()
+    assert (colour, "Open alerts: 1" in said, EVIL in unescape(said)) == ("red", True, True)
+    assert "<script>alert" not in said and "of all lines" not in said
 
 
 def test_down_to_the_texts_of_a_day_and_topic(product, opened):

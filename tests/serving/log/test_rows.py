@@ -1,5 +1,6 @@
 """Records of the spool: what goes in comes out, and what is not to be kept never gets there."""
 
+import dataclasses
 import hmac
 
 import numpy as np
@@ -30,6 +31,15 @@ def test_answers_come_back_as_rows(texts, classes):
     for row, probabilities in zip(rows, given_.probabilities, strict=True):
         assert np.array_equal(np.frombuffer(row["probabilities"], "<f4"), probabilities)
         assert row["confidence"] == pytest.approx(probabilities.max())
+
+
+def test_what_was_in_scope_comes_back_also_from_a_record_of_before():
+    told = dataclasses.replace(answered(texts=["a", "b"]), in_scope=[True, False])
+    payload = Encoder(LogSettings()).answers(told)
+    assert [row["in_scope"] for row in decoded(payload)[0]] == [True, False]
+    before = orjson.loads(payload)
+    del before["in_scope"]
+    assert [row["in_scope"] for row in decoded(orjson.dumps(before))[0]] == [None, None]
 
 
 def test_labels_come_back_as_rows():

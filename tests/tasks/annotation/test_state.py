@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.annotation.events import Event, Item
+from tasks.annotation.events import DECISIONS, Event, Item
 from tasks.annotation.state import State
 
 ITEMS = [Item(id="a", text="A", overlap=1), Item(id="b", text="B", overlap=2), Item(id="s", text="S", overlap=0)]
@@ -36,6 +36,9 @@ def standing(*events, item="b"):
         ([said("flag"), said("answer")], "open"),  # the last word of a person counts
         ([said("flag"), said("decide", person="z")], "decided"),
         ([said("decide", person="z"), said("answer", label="no"), said("flag", person="q")], "decided"),
+        ([said("flag"), said("discard", person="z"), said("answer")], "discarded"),
+        ([said("decide", person="z"), said("discard", person="y")], "discarded"),
+        ([said("discard", person="y"), said("decide", person="z")], "decided"),
         ([said("comment", comment="why?")], "open"),
     ],
 )
@@ -88,7 +91,7 @@ def test_what_a_person_can_take_back():
     assert state.undoable("nobody") is None
 
 
-KINDS = ("answer", "skip", "flag", "comment", "undo", "decide")
+KINDS = ("answer", "skip", "flag", "comment", "undo", "decide", "discard")
 EVENTS = st.lists(
     st.builds(
         lambda kind, item, person, label, number, target: Event(
@@ -121,7 +124,7 @@ def test_one_by_one_or_all_at_once(events, cut):
 
 
 @settings(deadline=None)
-@given(EVENTS, st.sampled_from(["answer", "skip", "flag", "comment", "decide"]))
+@given(EVENTS, st.sampled_from(["answer", "skip", "flag", "comment", "decide", "discard"]))
 def test_an_undo_restores(events, kind):
     new = said(kind, comment="c") if kind == "comment" else said(kind)
     before = seen(State(ITEMS, events))
@@ -132,7 +135,7 @@ def test_an_undo_restores(events, kind):
 
 
 @settings(deadline=None)
-@given(EVENTS, EVENTS.map(lambda events: [event for event in events if event.kind not in ("decide", "undo")]))
+@given(EVENTS, EVENTS.map(lambda events: [event for event in events if event.kind not in (*DECISIONS, "undo")]))
 def test_a_decision_is_stable(before, after):
     decision = said("decide", person="z")
     later = [event.model_copy(update={"id": f"l{event.id}"}) for event in after]

@@ -50,11 +50,22 @@ def test_rows_and_queue_are_one_team():
     assert told.counts == {
         "texts": 62, "votes": 182, "people": 4, "texts that several people answered": 61,
         "of these, answered alike by all": told.counts["of these, answered alike by all"],
-        "decided by an adjudicator": 2, "ties": 1, "votes for labels that the line does not have": 1,
+        "decided by an adjudicator": 2, "discarded by an adjudicator": 0, "ties": 1,
+        "votes for labels that the line does not have": 1,
     }  # fmt: skip
     assert told.gathered.left_out == {"odd": 1}
     assert told.alpha["low"] < told.alpha["value"] < told.alpha["high"]
     assert {(one, other) for one, other, _ in told.pairs} == {("p0", "p1"), ("p0", "p2"), ("p1", "p2")}
+
+
+def test_what_was_discarded_is_counted_and_its_votes_tell_nothing():
+    state = team()
+    state.apply([Event(item="q0", person="judge", kind="discard", time=START)])
+    found = gather(rows(), state, LABELS, {})
+    assert (found.discarded, "queue-q0" in found.texts, len(found.votes)) == (1, False, 182 - 3)
+    assert ("judge", START) in found.answered
+    told = describe(found, VoteSettings(method="majority"), {}, samples=100)
+    assert (told.counts["discarded by an adjudicator"], told.counts["decided by an adjudicator"]) == (1, 1)
 
 
 def test_speed_and_workload_a_week():
