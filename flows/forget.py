@@ -31,8 +31,8 @@ def forget(name: str, request_ids: Sequence[str], row_ids: Sequence[str], texts:
         raise SettingsError("Say what to forget: --id, --row-id, --text-file or --text-stdin.")
     if not all(text.strip() for text in texts):
         raise SettingsError("A text to be forgotten is empty. Give the whole text, as it was sent.")
-    if name in (known := products()):
-        return _of_product(Line(name), known[name], request_ids, subject_of(texts, row_ids, known[name].text))
+    if isinstance(known := products().get(name), OpinionSettings):
+        return _of_product(Line(name), known, request_ids, subject_of(texts, row_ids, known.text))
     settings = load([name])[name]
     line, report = Line(name, settings.kind), Report()
     subject = subject_of(texts, row_ids, settings.text)
@@ -194,5 +194,9 @@ def _in_products(subject: Subject, report: Report, but: str = "") -> None:
     from flows.opinion.forget import holds
 
     for name, settings in products().items():
-        if name != but and holds(name, settings, subject_of(subject.texts, (), settings.text), report):
+        if (
+            isinstance(settings, OpinionSettings)
+            and name != but
+            and holds(name, settings, subject_of(subject.texts, (), settings.text), report)
+        ):
             report.left.append(f"the product {name}, which has the text too: `tidegate forget {name}`")
