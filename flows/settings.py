@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from flows.alert_settings import AlertSettings
 from flows.annotate_settings import AnnotatePageSettings
+from flows.chat_settings import ChatSettings
 from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
@@ -125,6 +126,7 @@ class Params(Settings):
     up: UpSettings = UpSettings()
     ops: OpsSettings = OpsSettings()
     annotate: AnnotatePageSettings = AnnotatePageSettings()
+    chat: ChatSettings = ChatSettings()
     products: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Product] = Field(
         {}, description="what bundles lines: by name, other than a line's"
     )
