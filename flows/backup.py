@@ -28,6 +28,7 @@ from tasks.core.errors import SettingsError
 from tasks.core.files import atomic
 from tasks.core.line import STATE
 from tasks.core.progress import Progress, progress
+from tasks.dialogue import store as dialogue_store
 from tasks.opinion import store
 
 log = logging.getLogger("tidegate")
@@ -39,6 +40,7 @@ FOLDERS = ("alerts", "annotation", "approvals", "comparisons", "loop", "monitor"
 """Of the state. What is not among them can be made or fetched again, or belongs to a process."""
 DATABASE = "log/predictions.db"
 OPINIONS = "opinions/opinion.db"
+DIALOGUES = "dialogues/chat.db"
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 WAIT = 30.0  # seconds for running services to drain their spools
 MEGABYTE = 2**20
@@ -63,7 +65,7 @@ class Manifest(BaseModel):
     commit: str | None
     """Of the working tree, whose edits are not in it but for those of PROJECT."""
     files: dict[str, Kept]
-    """By name in the archive: project/, state/, serving/, log/, opinions/, cache/."""
+    """By name in the archive: project/, state/, serving/, log/, opinions/, dialogues/, cache/."""
     left: list[str]
     """What has to be kept by other means."""
 
@@ -84,9 +86,9 @@ class _Source:
 def backup(target: Path, cache: bool = False) -> Manifest:
     """Write a backup to a .tar, .tar.gz or .tgz that only its owner may read: it holds texts of users.
 
-    `cache` takes DVC's cache with it, for projects without a DVC remote. Services may run meanwhile: of the log and of
-    the opinions consistent copies are taken. Raises SettingsError for a file that exists or has another ending,
-    BusyError while a clean-up or another backup goes on.
+    `cache` takes DVC's cache with it, for projects without a DVC remote. Services may run meanwhile: of the log, the
+    opinions and the dialogues consistent copies are taken. Raises SettingsError for a file that exists or has another
+    ending, BusyError while a clean-up or another backup goes on.
     """
     if not target.name.endswith(ENDINGS):
         raise SettingsError(f"A backup was to be {target.name}; its name must end with {', '.join(ENDINGS)}.")
@@ -179,7 +181,8 @@ def _copies() -> Iterator[tuple[list[_Source], list[str]]]:
     scratch = SCRATCH / f"backup-{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)
     try:
-        yield [*_copy(DATABASE, log_file, scratch), *_copy(OPINIONS, opinions, scratch)], waiting
+        copied = {DATABASE: log_file, OPINIONS: opinions, DIALOGUES: dialogue_store.file()}
+        yield [source for name, path in copied.items() for source in _copy(name, path, scratch)], waiting
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -216,6 +219,8 @@ def _left(cache: bool) -> Iterator[str]:
         yield "the prediction log, which is in PostgreSQL: pg_dump copies it"
     if store.file() is None:
         yield "the database of opinions, which is no file: pg_dump copies it"
+    if dialogue_store.file() is None:
+        yield "the database of dialogues, which is no file: pg_dump copies it"
     yield "secrets: those of the environment, and .dvc/config.local"
     yield "Prefect's history of runs, and what is fetched or made again: downloads, base models, checkpoints"
 

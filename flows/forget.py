@@ -13,6 +13,7 @@ from flows.settings import load, products
 from tasks import forgotten
 from tasks.core.errors import BusyError, SettingsError, TidegateError
 from tasks.core.line import Line
+from tasks.dialogue.settings import AnswerSettings
 from tasks.forgotten import Subject
 from tasks.opinion.settings import OpinionSettings
 from tasks.sync import alone
@@ -31,8 +32,11 @@ def forget(name: str, request_ids: Sequence[str], row_ids: Sequence[str], texts:
         raise SettingsError("Say what to forget: --id, --row-id, --text-file or --text-stdin.")
     if not all(text.strip() for text in texts):
         raise SettingsError("A text to be forgotten is empty. Give the whole text, as it was sent.")
-    if name in (known := products()):
-        return _of_product(Line(name), known[name], request_ids, subject_of(texts, row_ids, known[name].text))
+    known = products().get(name)
+    if isinstance(known, AnswerSettings):
+        return _of_dialogues(name, known, request_ids, row_ids, texts)
+    if isinstance(known, OpinionSettings):
+        return _of_product(Line(name), known, request_ids, subject_of(texts, row_ids, known.text))
     settings = load([name])[name]
     line, report = Line(name, settings.kind), Report()
     subject = subject_of(texts, row_ids, settings.text)
@@ -62,6 +66,20 @@ def _of_product(line: Line, settings: OpinionSettings, request_ids: Sequence[str
     from_copies(line, subject, report)
     _in_products(subject, report, line.name)
     report.left.append("lines and their logs: `tidegate forget LINE` for each that may have the text")
+    return report
+
+
+def _of_dialogues(
+    name: str, settings: AnswerSettings, request_ids: Sequence[str], row_ids: Sequence[str], texts: Sequence[str]
+) -> Report:
+    from flows.chat.forget import forget as from_dialogues
+
+    report, policy = Report(), load([settings.answers])[settings.answers].text
+    subject = subject_of(texts, row_ids, policy)
+    from_dialogues(name, subject, request_ids, report)
+    _in_products(subject, report, name)
+    report.left.append(f"the log of {', '.join(settings.needed)}: `tidegate forget LINE` with the same")
+    report.left.append("backups of the dialogues")
     return report
 
 
@@ -191,8 +209,14 @@ def _from_files(line: Line, subject: Subject, request_ids: Sequence[str], report
 
 def _in_products(subject: Subject, report: Report, but: str = "") -> None:
     """Products have texts of their own, under their own text policy."""
+    from flows.chat.forget import holds as said
     from flows.opinion.forget import holds
 
     for name, settings in products().items():
-        if name != but and holds(name, settings, subject_of(subject.texts, (), settings.text), report):
+        if isinstance(settings, AnswerSettings):
+            policy = load([settings.answers])[settings.answers].text
+            has = name != but and said(name, subject_of(subject.texts, (), policy), report)
+        else:
+            has = name != but and holds(name, settings, subject_of(subject.texts, (), settings.text), report)
+        if has:
             report.left.append(f"the product {name}, which has the text too: `tidegate forget {name}`")

@@ -13,7 +13,16 @@ from tasks.forgotten import Subject
 
 RELEASES = ("releases", "serving", "served")
 """Folders of the state that hold releases: <folder>/<line>/.../<id>/."""
-APART = ("predictions", "predictions.db", "predictions.db-wal", "predictions.db-shm", "prefect", "downloads", "models")
+APART = (
+    "predictions",
+    "predictions.db",
+    "predictions.db-wal",
+    "predictions.db-shm",
+    "chat",
+    "prefect",
+    "downloads",
+    "models",
+)
 """Of the state: the log, which is looked after by itself, and what holds no text of a line in a form of ours."""
 
 

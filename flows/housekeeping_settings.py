@@ -11,6 +11,7 @@ class HousekeepingSettings(Settings, block="housekeeping"):
     report_days: int = Field(14, ge=1, description="reports of the monitor; those of confirmed drift as observations")
     observation_days: int = Field(180, ge=1, description="what the monitor found: the history on the ops page")
     alert_days: int = Field(365, ge=1, description="alerts that are over")
+    dialogue_days: int = Field(90, ge=1, description="dialogues of customers in which nothing was said since")
     run_days: int = Field(30, ge=1, description="runs in Prefect's database, with their logs")
     checkpoint_days: int = Field(7, ge=1, description="checkpoints of broken trainings, which then start anew")
     dvc_cache: bool = Field(

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from flows.backup import DATABASE, FOLDERS, MANIFEST, OPINIONS, PROJECT, SCHEMA, Kept, Manifest
+from flows.backup import DATABASE, DIALOGUES, FOLDERS, MANIFEST, OPINIONS, PROJECT, SCHEMA, Kept, Manifest
 from flows.dag import Dag
 from flows.leftovers import SCRATCH
 from flows.lock import hold
@@ -23,6 +23,7 @@ from tasks.core.files import atomic, sha256
 from tasks.core.line import STATE
 from tasks.core.progress import progress
 from tasks.core.settings import PARAMS
+from tasks.dialogue import store as dialogue_store
 from tasks.opinion import store
 
 SHOWN = 5
@@ -121,10 +122,10 @@ def _places(folder: Path, manifest: Manifest) -> dict[str, Path]:
     for name in manifest.files:
         part, _, inside = name.partition("/")
         known = {"project": inside in PROJECT, "state": inside.partition("/")[0] in FOLDERS}
-        known |= {"log": name == DATABASE, "opinions": name == OPINIONS}
+        known |= {"log": name == DATABASE, "opinions": name == OPINIONS, "dialogues": name == DIALOGUES}
         if not known.get(part, True):
             raise DataError(f"The backup holds {name}, which has no place here. Nothing was touched.")
-        places[name] = roots[part] if part in ("log", "opinions") else roots[part] / inside
+        places[name] = roots[part] if part in ("log", "opinions", "dialogues") else roots[part] / inside
     return places
 
 
@@ -158,6 +159,13 @@ def _root(part: str, folder: Path) -> Path:
             if opinions is None:
                 raise SettingsError(f"The backup holds opinions in SQLite, but {store.URL} names another database.")
             return opinions
+        case "dialogues":
+            dialogues = dialogue_store.file()
+            if dialogues is None:
+                raise SettingsError(
+                    f"The backup holds dialogues in SQLite, but {dialogue_store.URL} names another database."
+                )
+            return dialogues
         case _:
             raise DataError(f"The backup holds a part {part!r} that this program does not know. Nothing was touched.")
 

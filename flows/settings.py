@@ -1,12 +1,13 @@
 """All of params.yaml: every block of every line, validated at once."""
 
 from operator import attrgetter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from flows.alert_settings import AlertSettings
 from flows.annotate_settings import AnnotatePageSettings
+from flows.chat_settings import ChatSettings
 from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
@@ -20,12 +21,14 @@ from tasks.core.errors import DataError, SettingsError
 from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.core.settings import PARAMS, Settings, explain, line_params, parse, read_params
+from tasks.dialogue.settings import AnswerSettings
 from tasks.drift.settings import MonitorSettings
 from tasks.evaluate import EvaluateSettings
 from tasks.export import ExportSettings
 from tasks.ingest import IngestSettings
 from tasks.label import LabelSettings
 from tasks.opinion.settings import OpinionSettings
+from tasks.products import Product, misused
 from tasks.quality_gate import QualityGateSettings
 from tasks.release import ReleaseSettings
 from tasks.release_gate import ReleaseGateSettings
@@ -34,6 +37,9 @@ from tasks.split import SplitSettings
 from tasks.text import TextSettings
 from tasks.train import TrainSettings
 from tasks.validate import ValidateSettings
+
+ProductT = TypeVar("ProductT", OpinionSettings, AnswerSettings)
+GUIDES: dict[type[Settings], str] = {OpinionSettings: "docs/finance.md", AnswerSettings: "docs/support.md"}
 
 
 class PromoteSettings(InfraSettings, block="promote"):
@@ -120,18 +126,18 @@ class Params(Settings):
     up: UpSettings = UpSettings()
     ops: OpsSettings = OpsSettings()
     annotate: AnnotatePageSettings = AnnotatePageSettings()
-    products: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], OpinionSettings] = Field(
+    chat: ChatSettings = ChatSettings()
+    products: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Product] = Field(
         {}, description="what bundles lines: by name, other than a line's"
     )
 
     @model_validator(mode="after")
     def _names_lines(self) -> "Params":
         for name, product in self.products.items():
-            used = [product.sentiment, *([product.topic] if product.topic else [])]
             if name in self.lines:
                 raise ValueError(f"products.{name} has the name of a line: both would keep data in data/{name}")
-            if unknown := [line for line in used if line not in self.lines]:
-                raise ValueError(f"products.{name} names {', '.join(unknown)}; lines are {', '.join(self.lines)}")
+            if said := misused(name, product, self.lines):
+                raise ValueError("; ".join(said))
         if unknown := [name for name in self.default_lines if name not in self.lines]:
             raise ValueError(f"default_lines names {', '.join(unknown)}; lines are {', '.join(self.lines)}")
         return self
@@ -163,17 +169,17 @@ def default_lines() -> list[str]:
     return list(params.default_lines or params.lines)
 
 
-def products() -> dict[str, OpinionSettings]:
-    """The products of params.yaml by name. Raises SettingsError for a wrong top level."""
+def products() -> dict[str, Product]:
+    """The products of params.yaml by name, of whatever kind. Raises SettingsError for a wrong top level."""
     return parse(Params, read_params(), str(PARAMS)).products
 
 
-def product(name: str) -> OpinionSettings:
-    """The settings of one product. Raises SettingsError where there is none of that name."""
-    known = products()
+def product(name: str, kind: type[ProductT]) -> ProductT:
+    """The settings of one product. Raises SettingsError where there is none of that name and kind."""
+    known = {one: settings for one, settings in products().items() if isinstance(settings, kind)}
     if name not in known:
-        names = ", ".join(known) or "none; docs/finance.md says how to write one"
-        raise SettingsError(f"There is no product {name!r} in {PARAMS}. Products: {names}.")
+        names = ", ".join(known) or f"none; {GUIDES[kind]} says how to write one"
+        raise SettingsError(f"There is no product {name!r} of this kind in {PARAMS}. Products: {names}.")
     return known[name]
 
 

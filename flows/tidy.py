@@ -126,6 +126,18 @@ def _alerts(this: Round, _: list[Line]) -> Iterator[str]:
     yield this.drop([alerts.path(alert.id) for alert in over], "alerts that are over")
 
 
+def _dialogues(this: Round, _: list[Line]) -> Iterator[str]:
+    from tasks.dialogue import store as dialogues
+
+    kept = dialogues.file()
+    if kept is None or kept.exists():
+        before = (this.now - timedelta(days=this.settings.dialogue_days)).timestamp()
+        with dialogues.opened() as engine:
+            many = dialogues.drop_old(engine, int(before * 1_000_000), this.dry_run)
+        if many:
+            yield f"dialogues in which nothing was said for {this.settings.dialogue_days} days: {many:,}"
+
+
 def _leftovers(this: Round, _: list[Line]) -> Iterator[str]:
     yield this.drop(leftovers.scratch_folders(), "scratch folders of dead stages")
     yield from _checkpoints(this)
@@ -189,6 +201,7 @@ PARTS: dict[str, Callable[[Round, list[Line]], Iterator[str]]] = {
     "releases": _releases,
     "observations and reports": _observations,
     "alerts": _alerts,
+    "dialogues": _dialogues,
     "leftovers": _leftovers,
     "worktrees": _worktrees,
     "Prefect's runs": _runs,

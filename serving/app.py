@@ -1,6 +1,6 @@
 """The application: one per service, all that it needs given to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from serving import v1, v2
+from serving import products, v1, v2
 from serving.edge import Edge
 from serving.hub import Hub
 from serving.log.record import Recorder
@@ -20,6 +20,7 @@ from serving.service import Service
 from serving.settings import ServingSettings
 from serving.visit import visit
 from tasks.core.errors import TidegateError
+from tasks.dialogue.settings import AnswerSettings
 
 DESCRIPTION = """Labels texts with the release that has earned its place on each line.
 
@@ -34,8 +35,12 @@ def create_app(
     recorder: Recorder,
     keys: Keys,
     draining: Callable[[], bool] = lambda: False,
+    bundled: Mapping[str, AnswerSettings] | None = None,
 ) -> FastAPI:
-    """The service's routes around a hub, which the caller starts and stops. `draining` tells that the end is near."""
+    """The service's routes around a hub, which the caller starts and stops. `draining` tells that the end is near.
+
+    `bundled` are the products that have a route, by name.
+    """
     access = Access(keys, settings.rate)
     service = Service(hub, settings, metrics, recorder, access)
     app = FastAPIOffline(  # the page at /docs brings its own scripts: FastAPI's loads them from a CDN
@@ -46,11 +51,18 @@ def create_app(
     for kind in (TidegateError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)
     app.include_router(v1.routes(service))
+    app.include_router(products.routes(service, bundled or {}))
     app.include_router(v2.routes(service))
 
     @app.get("/", include_in_schema=False)
     async def index() -> dict[str, Any]:
-        return {"service": "tidegate", "lines": "/v1/lines", "health": "/v2/health/ready", "docs": "/docs"}
+        return {
+            "service": "tidegate",
+            "lines": "/v1/lines",
+            "products": "/v1/products",
+            "health": "/v2/health/ready",
+            "docs": "/docs",
+        }
 
     @app.get("/metrics", include_in_schema=False)
     async def measured(request: Request) -> Response:

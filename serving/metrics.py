@@ -47,6 +47,10 @@ class Metrics:
         self.shadow_differs = Counter(
             "tidegate_shadow_differs", "Texts to which the shadow gives another label", ["line"], registry=registry
         )
+        self.product_answers = Counter(
+            "tidegate_product_answers", "Questions to a product; `why` is empty where it answered by itself",
+            ["product", "why"], registry=registry,
+        )  # fmt: skip
         self.feedback = Counter("tidegate_feedback", "True labels received", ["line"], registry=registry)
         self.spool_lag = Gauge("tidegate_spool_records", "Records not yet in the database", registry=registry)
         self.spool_bytes = Gauge("tidegate_spool_bytes", "Bytes of the spool on disk", registry=registry)

@@ -96,9 +96,12 @@ class Access:
             )  # fmt: skip
         return Caller(member.name, member)
 
-    def use(self, caller: Caller, line: str) -> None:
-        """Raises Refused for a caller whose key is for other lines (403), or who asks more often than agreed (429)."""
-        if caller.lines is not None and line not in caller.lines:
+    def use(self, caller: Caller, *lines: str) -> None:
+        """Raises Refused for a caller whose key is for other lines (403), or who asks more often than agreed (429).
+
+        A request that needs several lines needs a key for all of them, and counts once.
+        """
+        if caller.lines is not None and not set(lines) <= set(caller.lines):
             allowed = ", ".join(caller.lines) or "none"
             raise Refused(403, "forbidden", f"The key of {caller.name} is for other lines: {allowed}.")
         self._hit(caller)

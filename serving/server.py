@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from types import FrameType
 
 import psutil
@@ -23,9 +24,11 @@ from serving.metrics import Metrics
 from serving.options import Options
 from serving.protocol import bounded
 from serving.security import Keys, check_binding
+from serving.settings import load_products
 from tasks.core.errors import TidegateError
 from tasks.core.line import STATE
 from tasks.core.stage import PARENT_PIPE
+from tasks.dialogue.settings import AnswerSettings
 from tasks.team import TEAM
 
 log = logging.getLogger("tidegate")
@@ -63,7 +66,7 @@ def serve(options: Options) -> int:
 
     Prints `listening on http://HOST:PORT` when it accepts. Raises TidegateError where it cannot begin.
     """
-    settings = options.settings
+    settings, bundled = options.settings, load_products()
     keys = Keys(TEAM if options.keys else None)
     check_binding(settings.host, keys)
     listener = open_listener(settings.host, settings.port) if options.listener is None else inherited(options.listener)
@@ -76,7 +79,7 @@ def serve(options: Options) -> int:
     _end_with_parent(settings.stop_seconds)
     sys.setswitchinterval(SWITCH)
     try:
-        return _Process(options, hub, metrics, recorder, keys, listener).run()
+        return _Process(options, hub, metrics, recorder, keys, listener, bundled).run()
     finally:
         listener.close()
 
@@ -92,13 +95,14 @@ class _Process(uvicorn.Server):
         recorder: LogRecorder | NoLog,
         keys: Keys,
         listener: socket.socket,
+        bundled: Mapping[str, AnswerSettings],
     ) -> None:
         settings, limits = options.settings, options.settings.limits
         self.options, self.hub, self.recorder, self.listener = options, hub, recorder, listener
         self.ending = False
         self.failure: str | None = None
         self.loading = threading.Thread(target=self._load, name="loading", daemon=True)
-        app = create_app(hub, settings, metrics, recorder, keys, draining=lambda: self.ending)
+        app = create_app(hub, settings, metrics, recorder, keys, draining=lambda: self.ending, bundled=bundled)
         config = uvicorn.Config(
             app,
             loop="uvloop" if sys.platform != "win32" else "asyncio",

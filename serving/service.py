@@ -43,11 +43,18 @@ class Service:
     ) -> Reply:
         """What the line says of the texts. Raises Refused, or what the hub raises where it takes no more."""
         check_texts(texts, self.settings.limits)
-        deadline = time.monotonic() + allowed_ms(deadline_ms, self.settings.limits) / 1000
+        deadline = self.deadline(deadline_ms)
+        return await settled(self.submit(request, line, texts, deadline), request, deadline)
+
+    def deadline(self, asked_ms: float | None) -> float:
+        """When the answer is of no use any more, a time.monotonic(). Raises Refused beyond what is allowed."""
+        return time.monotonic() + allowed_ms(asked_ms, self.settings.limits) / 1000
+
+    def submit(self, request: Request, line: ServedLine, texts: Sequence[str], deadline: float) -> "Future[Reply]":
+        """Ask a line for a caller. Raises what the hub raises where it takes no more."""
         here = visit(request.scope)
         who = here.caller
-        future = line.submit(texts, request_id=here.request_id, source=who.name, deadline=deadline, key=who.key)
-        return await settled(future, request, deadline)
+        return line.submit(texts, request_id=here.request_id, source=who.name, deadline=deadline, key=who.key)
 
 
 def allowed_ms(asked: float | None, limits: LimitSettings) -> float:
@@ -72,6 +79,12 @@ def check_texts(texts: Sequence[str], limits: LimitSettings) -> None:
         more = f" ({len(faults)} such texts)" if len(faults) > 1 else ""
         first = faults[0]
         raise Refused(422, "invalid", f"{first['where']}: {first['message']}{more}", details=faults[:SHOWN])
+
+
+def check_text(text: str, limits: LimitSettings) -> None:
+    """Raises Refused where a request's only text is empty or too long."""
+    if fault := _fault(text, limits):
+        raise invalid("text", fault)
 
 
 def _fault(text: str, limits: LimitSettings) -> str | None:

@@ -11,6 +11,7 @@ from serving.log.settings import LogSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import STATE
 from tasks.core.settings import PARAMS, Settings, parse
+from tasks.dialogue.settings import AnswerSettings
 
 
 class LimitSettings(Settings):
@@ -64,6 +65,27 @@ def load_serving(path: Path = PARAMS) -> ServingSettings:
     if content is not None and not isinstance(content, dict):
         raise SettingsError(f"{ServingSettings.block} in {path} must be a block of settings, got {content!r}.")
     return parse(ServingSettings, content, ServingSettings.block)
+
+
+def load_products(path: Path = PARAMS) -> dict[str, AnswerSettings]:
+    """The products that the service has a route for, by name; those of other kinds are left out.
+
+    Their lines need not stand in params.yaml: a machine that only serves has none there. Raises SettingsError that
+    lists every error.
+    """
+    content = _read(path).get("products") or {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"products in {path} must be a block with one block per product, got {content!r}.")
+    found, problems = {}, []
+    for name, block in content.items():
+        if isinstance(block, dict) and block.get("kind") == "answer":
+            try:
+                found[str(name)] = parse(AnswerSettings, block, f"products.{name}")
+            except SettingsError as error:
+                problems.append(str(error))
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

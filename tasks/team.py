@@ -20,8 +20,9 @@ TEAM = Path("team.yaml")
 KEY_PREFIX = "tg_"
 HASH_PREFIX = "sha256:"
 
-Role = Literal["approver", "ops", "annotator", "adjudicator"]
-"""approver: promotes. ops: rolls back, runs the service. annotator: labels. adjudicator: decides between annotators."""
+Role = Literal["approver", "ops", "annotator", "adjudicator", "agent"]
+"""approver: promotes. ops: rolls back, runs the service. annotator: labels. adjudicator: decides between annotators.
+agent: answers customers."""
 
 ROLES: tuple[str, ...] = get_args(Role)
 

@@ -93,10 +93,11 @@ class Kept:
         self.given.append(given)
 
 
-def application(hub=None, keys=None, recorder=None, metrics=None, **settings):
+def application(hub=None, keys=None, recorder=None, metrics=None, products=None, **settings):
     """The application around a stand-in, in this process."""
     settings = ServingSettings.model_validate(settings)
-    return create_app(hub or StandIn(), settings, metrics or Metrics(), recorder or Kept(), keys or Keys(None))
+    hub, recorder, keys = hub or StandIn(), recorder or Kept(), keys or Keys(None)
+    return create_app(hub, settings, metrics or Metrics(), recorder, keys, bundled=products)
 
 
 def deploy(bundle, folder, line="sentiment", **pointer):

@@ -95,6 +95,21 @@ def forget(
     typer.echo(erase(line, ids or [], row_ids or [], texts))
 
 
+@commands.command()
+def chat(
+    product: Annotated[str, typer.Argument(help="a product of kind answer of params.yaml", show_default=False)],
+    host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
+    service: Annotated[
+        str | None, typer.Option(metavar="URL", help="default: as `tidegate up` or `serving` has it")
+    ] = None,
+) -> None:
+    """Serve the page on which customers ask, and staff answer what is handed over. Settings: block `chat`."""
+    from flows.chat.__main__ import serve
+
+    raise typer.Exit(serve(product, host, port, service))
+
+
 @answers.command("list")
 def answers_list(
     line: OneLine,

@@ -21,12 +21,13 @@ from tasks.core.errors import TidegateError
 from tasks.core.files import read_json, write_text
 from tasks.core.line import STATE, Line
 from tasks.core.settings import PARAMS, read_params
+from tasks.dialogue.store import URL as CHAT
 from tasks.drift.result import Observation
 from tasks.team import TEAM
 
 FOLDER = STATE / "demo" / "project"
 WHO = "Tidegate demo"
-SECRET = (URL, KEY, "TIDEGATE_ALERT_URLS", "PREFECT_API_URL", "PREFECT_HOME", "PYTHONPATH")
+SECRET = (URL, KEY, CHAT, "TIDEGATE_ALERT_URLS", "PREFECT_API_URL", "PREFECT_HOME", "PYTHONPATH")
 """What the environment says of the real project: the demonstration must not touch it."""
 SHARED = ("models", "downloads")
 """What any project may read: pinned by sha256."""

@@ -64,7 +64,7 @@ def look(product: str, now: datetime | None = None) -> Looked:
     A feed that cannot be read is told, and the others are taken. Raises BusyError where another look goes on,
     SettingsError and TidegateError where nothing could be done.
     """
-    settings, line, now = settings_of(product), Line(product), now or datetime.now(UTC)
+    settings, line, now = settings_of(product, OpinionSettings), Line(product), now or datetime.now(UTC)
     with hold(f"opinion-{product}", f"Another look of {product} goes on. Wait for it to end, then look again."):
         faults = _sync(line, settings)
         with opened() as engine:

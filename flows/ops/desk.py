@@ -33,9 +33,9 @@ class Desk:
         return self._lines()
 
     def products(self) -> Mapping[str, OpinionSettings]:
-        """The products of params.yaml, by name."""
+        """The products that watch opinion, by name: those that have a page here."""
         self._lines()
-        return self._lines.products
+        return {name: one for name, one in self._lines.products.items() if isinstance(one, OpinionSettings)}
 
     def links(self) -> Mapping[str, str]:
         """The pages of the products, by their addresses."""

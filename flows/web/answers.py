@@ -36,6 +36,15 @@ class Desk(Protocol):
         ...
 
 
+class Signed(Protocol):
+    """Whoever a page is for: its forms bear their token."""
+
+    @property
+    def csrf(self) -> str:
+        """Another site's form does not know it."""
+        ...
+
+
 def desk_of(request: Request) -> Desk:
     """The desk of the application that answers."""
     desk: Desk = request.app.state.desk
@@ -81,7 +90,7 @@ def words(request: Request) -> Words:
     return site_of(request).words(language_of(request.cookies, request.headers.get("accept-language", "")))
 
 
-def html(request: Request, template: str, session: Session | None, code: int = 200, **values: Any) -> Response:
+def html(request: Request, template: str, session: Signed | None, code: int = 200, **values: Any) -> Response:
     """A page; a language that was chosen is remembered."""
     t, desk = words(request), desk_of(request)
     shared: dict[str, Any] = {"line": None, "languages": LANGUAGES, "keyed": desk.keys.team is not None}

@@ -79,7 +79,7 @@ def enter(request: Request, given: Form) -> Response:
     session = desk.sessions.sign_in(given.get("who", ""))
     if session is None:
         return _ask(request, line, 401, "login.unknown" if desk.keys.team else "login.no_name")
-    answer = RedirectResponse(f"/lines/{line}" if line in desk.lines() else "/", 303)
+    answer = RedirectResponse(f"/lines/{line}" if line in desk.lines() else site.home, 303)
     _remember(request, answer, site.session_cookie, session.token, int(desk.sessions.seconds))
     answer.delete_cookie(site.form_cookie, httponly=True, samesite="strict")
     return answer
@@ -89,7 +89,7 @@ def enter(request: Request, given: Form) -> Response:
 def leave(request: Request, session: Proven) -> Response:
     """Sign out."""
     desk_of(request).sessions.sign_out(session.token)
-    answer = RedirectResponse("/", 303)
+    answer = RedirectResponse(site_of(request).home, 303)
     answer.delete_cookie(site_of(request).session_cookie, httponly=True, samesite="strict")
     return answer
 

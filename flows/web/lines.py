@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.settings import LineSettings, load, products
 from tasks.core.errors import TidegateError
 from tasks.core.settings import PARAMS
-from tasks.opinion.settings import OpinionSettings
+from tasks.products import Product
 
 log = logging.getLogger("tidegate")
 
@@ -28,7 +28,7 @@ class Lines:
         """Raises SettingsError where params.yaml is wrong."""
         self._seen = 0
         self._lines: dict[str, Named] = {}
-        self.products: dict[str, OpinionSettings] = {}
+        self.products: dict[str, Product] = {}
         self._lines = self._load()
 
     def __call__(self) -> dict[str, Named]:

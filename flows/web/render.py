@@ -42,9 +42,14 @@ def own(package: str, name: str) -> Static:
 class Site:
     """What tells one page from another: its name, which its cookies bear, and its package of templates and words."""
 
-    def __init__(self, name: str, package: str, statics: Mapping[str, Static], form_bytes: int = FORM_BYTES) -> None:
-        """`statics` by name, beside the shared style sheet; no form is larger than `form_bytes`."""
-        self.package, self.form_bytes = package, form_bytes
+    def __init__(
+        self, name: str, package: str, statics: Mapping[str, Static], form_bytes: int = FORM_BYTES, home: str = "/"
+    ) -> None:
+        """`statics` by name, beside the shared style sheet; no form is larger than `form_bytes`.
+
+        `home` is where one goes who signed in or out.
+        """
+        self.package, self.form_bytes, self.home = package, form_bytes, home
         self.session_cookie, self.form_cookie = f"tidegate_{name}", f"tidegate_{name}_form"
         self.statics = {"web.css": own(SHARED, "web.css"), **statics}
 

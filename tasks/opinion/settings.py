@@ -1,6 +1,6 @@
 """The block `products.<product>` of params.yaml: feeds, entities, index and rules of one opinion monitor."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -99,6 +99,7 @@ class RuleSettings(Settings):
 class OpinionSettings(Settings):
     """A product that watches what is said: lines that score, feeds, entities, index, rules."""
 
+    kind: Literal["opinion"] = "opinion"
     title: str = ""
     sentiment: str = Field(description="the line that tells negative from positive")
     topic: str | None = Field(None, description="the line that tells what it is about; null: none")
@@ -129,3 +130,8 @@ class OpinionSettings(Settings):
         if self.index.negative not in self.index.values:
             raise ValueError(f"index.negative is {self.index.negative!r}, of which index.values says no worth")
         return self
+
+    @property
+    def needed(self) -> dict[str, str]:
+        """The lines that it asks, and the kind that each must be of."""
+        return {self.sentiment: "classify", **({self.topic: "classify"} if self.topic else {})}

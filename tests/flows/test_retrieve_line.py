@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from releases import Kept, wait_until
+from services import deploy, service
 from toy import ABOUT, question_params, questions, walked
 
 from flows import answers
 from flows.approver import KEY, NotAllowedError
+from flows.chat.client import Client, Silent
 from flows.forget import _from_answers
 from flows.forget_copies import Report
 from serving.batcher import BatchSettings
@@ -47,6 +49,38 @@ def made(folder, encoder):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, tiny_encoder):
     return made(tmp_path_factory.mktemp("retrieve") / "checkout", tiny_encoder)
+
+
+@pytest.fixture
+def support(project, workdir):
+    """A service in a process of its own with a product over the line, and one over a line without a release."""
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    block = {"kind": "answer", "answers": "toy", "confidence": 0.5, "top": 2}
+    params["products"] = {"support": block, "unsure": {**block, "confidence": 1}, "none": {**block, "answers": "gone"}}
+    params["lines"]["gone"] = params["lines"]["toy"]
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    deploy(project / BUNDLE, ".tidegate/serving", "toy", variant="int8")
+    with service(workdir) as running:
+        yield running
+
+
+def test_a_product_answers_by_the_real_service_and_takes_feedback(support):
+    client = Client(lambda: support.url, "support", 60)
+    reply = client.ask("is the music good", "q-1")
+    assert (reply.answers[0]["answer"], reply.hand_over, reply.line, reply.request) == ("music", False, "toy", "q-1")
+    assert len(reply.answers) == 2 and reply.answers[0]["score"] > reply.answers[1]["score"]
+    client.helpful(reply.line, reply.request, "music")
+    with pytest.raises(Silent, match="422"):
+        client.helpful(reply.line, reply.request, "no answer of the base")
+    assert Client(lambda: support.url, "unsure", 60).ask("is the music good", "q-2").why == "unsure"
+    none = Client(lambda: support.url, "none", 60).ask("is the music good", "q-3")
+    assert (none.why, none.hand_over, none.answers) == ("no_release", True, [])
+    with pytest.raises(Silent, match="404"):
+        Client(lambda: support.url, "nothing", 60).ask("is the music good", "q-4")
+    for text in ("", "x" * 2**20):
+        with pytest.raises(Silent, match="422"):
+            client.ask(text, "q-5")
+    assert "Traceback" not in support.log
 
 
 def test_texts_that_were_held_out_find_their_answer(project):

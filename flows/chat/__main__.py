@@ -1,0 +1,29 @@
+"""The process of the chat: until SIGTERM or Ctrl-C."""
+
+
+def serve(product: str, host: str | None = None, port: int | None = None, service: str | None = None) -> int:
+    """Serve the page of a product; without further arguments as params.yaml says.
+
+    Prints `listening on http://HOST:PORT` when it accepts. Raises SettingsError where it cannot begin.
+    """
+    import os
+
+    from flows.chat.app import create_app
+    from flows.chat.client import KEY, Client, address
+    from flows.chat.desk import Desk
+    from flows.chat_settings import load_chat
+    from flows.settings import product as settings_of
+    from flows.web.process import opened, run
+    from tasks.core.settings import parse
+    from tasks.dialogue import store
+    from tasks.dialogue.settings import AnswerSettings
+
+    settings_of(product, AnswerSettings)
+    settings = load_chat()
+    if service:
+        settings = parse(type(settings), {**settings.model_dump(), "service": service}, "chat")
+    client = Client(lambda: address(settings), product, settings.service_seconds, os.environ.pop(KEY, None))
+    keys, listener = opened(settings, host, port, "The chat")
+    with store.opened() as engine:
+        run(create_app(Desk(product, settings, keys, store.Store(engine, product), client)), listener)
+    return 0

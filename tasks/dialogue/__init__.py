@@ -1,0 +1,1 @@
+"""Products that answer customers: their settings, and the dialogues that people and the service have."""

@@ -1,0 +1,178 @@
+"""Dialogues in a database: events are only ever added, and beside them stands what they come to."""
+
+import contextlib
+import json
+import os
+import secrets as random
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tasks.core.errors import TidegateError
+from tasks.dialogue.events import Dialogue, Event, State
+from tasks.dialogue.tables import dialogues, events, metadata, secrets
+from tasks.sources.database import address, parsed
+
+URL = "TIDEGATE_CHAT_URL"
+DEFAULT = "sqlite:///.tidegate/chat/chat.db"
+BUSY = 30  # seconds that SQLite waits for another writer
+SECRET = "cookies"  # noqa: S105 - a name
+MANY = 500
+"""Values in one statement: SQLite takes no more than a thousand parameters."""
+
+
+def url() -> sa.URL:
+    """Where the database is: TIDEGATE_CHAT_URL, else .tidegate/chat/chat.db.
+
+    Raises SourceError for an address that is none.
+    """
+    return parsed(os.environ.get(URL, "").strip() or DEFAULT, URL)
+
+
+def file() -> Path | None:
+    """The file of an SQLite database, whether or not it is there; None where another kind of database is used."""
+    where = url()
+    return Path(where.database) if where.get_backend_name() == "sqlite" and where.database else None
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[sa.Engine]:
+    """The database, with its tables. Raises TidegateError where it cannot be used."""
+    where, kept = url(), file()
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.touch(0o600)  # what customers write is for those alone who look after them
+    engine = sa.create_engine(where, hide_parameters=True, connect_args={"timeout": BUSY} if kept else {})
+    try:
+        with _plain_errors():
+            metadata.create_all(engine)
+            yield engine
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        said = str(error.orig).strip().partition("\n")[0]
+        raise TidegateError(f"The dialogues in {address(url())} cannot be kept or read: {said}.") from None
+
+
+class Store:
+    """The dialogues of one product. Each call is a transaction of its own, from any thread."""
+
+    def __init__(self, engine: sa.Engine, product: str) -> None:
+        self.engine, self.product = engine, product
+
+    def secret(self) -> bytes:
+        """What cookies are signed with: random, made once."""
+        wanted = sa.select(secrets.c.value).where(secrets.c.name == SECRET)
+        with contextlib.suppress(sa.exc.IntegrityError), self._begun() as connection:
+            if connection.scalar(wanted) is None:
+                connection.execute(sa.insert(secrets).values(name=SECRET, value=random.token_hex(32)))
+        with self._begun() as connection:
+            return bytes.fromhex(connection.scalars(wanted).one())
+
+    def add(self, event: Event) -> bool:
+        """Keep an event, of a dialogue that may begin with it; False where it is kept already."""
+        return self._keep(event, None, None, ())
+
+    def move(self, event: Event, to: State, agent: str = "", only: Collection[State] = (), by: str = "") -> bool:
+        """Keep an event that changes the state; False where it is not in `only`, or not `by` has it.
+
+        Of two who ask at once, one is refused.
+        """
+        return self._keep(event, to, agent, only, by)
+
+    def dialogue(self, name: str) -> Dialogue | None:
+        """Where a dialogue stands; None where there is none of that id."""
+        return next(iter(self._dialogues(dialogues.c.id == name)), None)
+
+    def open(self, states: Sequence[State] = ("waiting", "agent")) -> list[Dialogue]:
+        """The dialogues in some states, those first that have been so longest."""
+        return self._dialogues(dialogues.c.state.in_(states))
+
+    def events(self, dialogue: str, most: int = 200) -> list[Event]:
+        """The last events of a dialogue, in their order."""
+        return self._events(events.c.dialogue == dialogue, most=most)
+
+    def event(self, dialogue: str, name: str) -> Event | None:
+        """An event of a dialogue; None where it has none of that id."""
+        return next(iter(self._events(events.c.dialogue == dialogue, events.c.id == name)), None)
+
+    def said(self, dialogue: str) -> str:
+        """What the customer said last; empty where they said nothing."""
+        found = self._events(events.c.dialogue == dialogue, events.c.what == "said")
+        return found[0].text if found else ""
+
+    def untold(self, most: int = 20) -> list[Event]:
+        """Answers that a customer found helpful and that the service was not told of, the newest."""
+        helpful = sa.select(events.c.request).where(self._its, events.c.what == "rated", events.c.text == "yes")
+        told = sa.select(events.c.request).where(self._its, events.c.what == "told")
+        request = events.c.request
+        return self._events(events.c.what == "answered", request.in_(helpful), request.not_in(told), most=most)
+
+    @property
+    def _its(self) -> sa.ColumnElement[bool]:
+        return events.c.product == self.product
+
+    def _dialogues(self, which: sa.ColumnElement[bool]) -> list[Dialogue]:
+        wanted = sa.select(dialogues).where(dialogues.c.product == self.product, which).order_by(dialogues.c.changed)
+        with self._begun() as connection:
+            return [Dialogue(r.id, r.state, r.agent, r.changed, r.last) for r in connection.execute(wanted)]
+
+    def _events(self, *which: sa.ColumnElement[bool], most: int = 1) -> list[Event]:
+        wanted = sa.select(events).where(self._its, *which).order_by(events.c.number.desc()).limit(most)
+        with self._begun() as connection:
+            rows = connection.execute(wanted).all()
+        return [
+            Event(r.id, r.dialogue, r.who, r.what, r.text, r.request, json.loads(r.detail), r.time, r.number)
+            for r in reversed(rows)
+        ]
+
+    def _keep(self, event: Event, to: State | None, agent: str | None, only: Collection[State], by: str = "") -> bool:
+        its = (dialogues.c.product == self.product, dialogues.c.id == event.dialogue)
+        row = {"product": self.product, "dialogue": event.dialogue, "id": event.id, "time": event.time,
+               "who": event.who, "what": event.what, "text": event.text, "request": event.request,
+               "detail": json.dumps(event.detail, ensure_ascii=False)}  # fmt: skip
+        change = {"last": event.time} | ({"state": to, "agent": agent, "changed": event.time} if to else {})
+        allowed = [dialogues.c.state.in_(only)] if only else []
+        allowed += [dialogues.c.agent == by] if by else []
+        try:
+            with self._begun() as connection:
+                if connection.scalar(sa.select(dialogues.c.id).where(*its)) is None:
+                    begun = {"state": "service", "agent": "", "changed": event.time, "last": event.time}
+                    new = {"product": self.product, "id": event.dialogue, **begun}
+                    connection.execute(sa.insert(dialogues).values(**new))
+                if not connection.execute(sa.update(dialogues).where(*its, *allowed).values(change)).rowcount:
+                    return False
+                connection.execute(sa.insert(events).values(**row))
+        except sa.exc.IntegrityError:  # it is there, or a form was sent twice at once
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _begun(self) -> Iterator[sa.Connection]:
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except sa.exc.IntegrityError:
+            raise
+        except sa.exc.DBAPIError as error:
+            with _plain_errors():
+                raise error
+
+
+def drop_old(engine: sa.Engine, before: int, dry_run: bool = False) -> int:
+    """Delete dialogues whose last event is before a time in microseconds, of any product; returns how many."""
+    old = dialogues.c.last < before
+    with engine.begin() as connection:
+        many: int = connection.scalar(sa.select(sa.func.count()).select_from(dialogues).where(old)) or 0
+        if many and not dry_run:
+            same = (dialogues.c.product == events.c.product, dialogues.c.id == events.c.dialogue)
+            connection.execute(sa.delete(events).where(sa.exists().where(*same, old)))
+            connection.execute(sa.delete(dialogues).where(old))
+    return many
