@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.chat.client import Client, Silent
 from tasks.core.errors import TidegateError
-from tasks.dialogue.events import CUSTOMER, SERVICE, Dialogue, Event
+from tasks.dialogue.events import CUSTOMER, SERVICE, Dialogue, Event, State
 from tasks.dialogue.store import Store
 from tasks.text import TextSettings, clean
 
@@ -95,7 +95,7 @@ class Talk:
 
     def end(self, name: str, who: str = CUSTOMER) -> None:
         """Let nobody say anything more: a customer, or whoever of the staff has it."""
-        only = ("agent",) if who != CUSTOMER else ("service", "waiting", "agent")
+        only: tuple[State, ...] = ("agent",) if who != CUSTOMER else ("service", "waiting", "agent")
         if (stands := self.store.dialogue(name)) is not None and stands.state != "closed":
             event = Event(fresh(), name, who, "closed")
             self._moved(self.store.move(event, "closed", only=only, by="" if who == CUSTOMER else who))

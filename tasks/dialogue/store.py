@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import secrets as random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -80,7 +80,7 @@ class Store:
         """Keep an event, of a dialogue that may begin with it; False where it is kept already."""
         return self._keep(event, None, None, ())
 
-    def move(self, event: Event, to: State, agent: str = "", only: Collection[State] = (), by: str = "") -> bool:
+    def move(self, event: Event, to: State, agent: str = "", only: Sequence[State] = (), by: str = "") -> bool:
         """Keep an event that changes the state; False where it is not in `only`, or not `by` has it.
 
         Of two who ask at once, one is refused.
@@ -133,13 +133,13 @@ class Store:
             for r in reversed(rows)
         ]
 
-    def _keep(self, event: Event, to: State | None, agent: str | None, only: Collection[State], by: str = "") -> bool:
+    def _keep(self, event: Event, to: State | None, agent: str | None, only: Sequence[State], by: str = "") -> bool:
         its = (dialogues.c.product == self.product, dialogues.c.id == event.dialogue)
         row = {"product": self.product, "dialogue": event.dialogue, "id": event.id, "time": event.time,
                "who": event.who, "what": event.what, "text": event.text, "request": event.request,
                "detail": json.dumps(event.detail, ensure_ascii=False)}  # fmt: skip
         change = {"last": event.time} | ({"state": to, "agent": agent, "changed": event.time} if to else {})
-        allowed = [dialogues.c.state.in_(only)] if only else []
+        allowed: list[sa.ColumnElement[bool]] = [dialogues.c.state.in_(only)] if only else []
         allowed += [dialogues.c.agent == by] if by else []
         try:
             with self._begun() as connection:

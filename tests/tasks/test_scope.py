@@ -47,6 +47,12 @@ def test_the_rate_is_held_on_the_rows_that_it_is_fitted_to(rate, rows, seed, tie
     assert bound["fitted_to"] == "false_reject"
 
 
+def test_a_text_at_the_threshold_is_in_scope():
+    logits = np.array([[1.0, 0.0], [0.9999, 0.0]])
+    fitted = {"score": "energy", "threshold": scope.scores("energy", logits, None)[0]}
+    assert scope.known(fitted, logits, softmax(logits)).tolist() == [True, False]
+
+
 def test_the_rate_is_held_on_new_rows_on_average():
     rng = np.random.default_rng(0)
     seen = []

@@ -60,6 +60,12 @@ def test_more_negatives_than_usual():
     assert 3 <= len(one.headlines) <= 5
 
 
+def test_more_negatives_are_told_only_where_the_index_fell_so_far():
+    days = [(2, 10, 0.1, "calm"), (1, 10, 0.1, "calm"), (0, 20, 0.7, "bad")]
+    assert found(days, index_drop={"least": 0.05})
+    assert found(days, index_drop={"least": 1.5}) == []
+
+
 def test_a_usual_day_a_worse_share_of_few_and_a_better_day_raise_nothing():
     assert found([(0, 10, 0.1, "calm")], index_drop={}, volume_burst={}, negative_run={}) == []
     assert found([(0, 2, 0.5, "calm")], index_drop={}, negative_run={}) == []
