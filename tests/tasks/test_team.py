@@ -62,7 +62,7 @@ def test_all_errors_are_said_at_once_and_no_key(workdir):
     said = str(error.value)
     for part in (
         "team.yaml.people.0.role: unknown key (did you mean 'roles'?)",
-        "people.1.roles.0: Input should be 'approver', 'ops', 'annotator', 'adjudicator' or 'agent'; given was 'aprover'",
+        "people.1.roles.0: Input should be 'approver', 'ops', 'annotator', 'adjudicator' or 'agent'; given",
         "team.yaml.people.1.email", "team.yaml.people.1.key: must be the hash that `tidegate team key NAME` prints",
         "team.yaml.people.2.signing_key", "team.yaml.applications.0.rate", "team.yaml.applications.1.key: is missing",
         "team.yaml.aplications: unknown key (did you mean 'applications'?)", "2 entries have name 'anna'",
