@@ -35,7 +35,8 @@ class Known(Line):
 
     def __init__(self, name, classes, scores, inside=None):
         super().__init__(name)
-        self.labels, self.said = classes, (classes, scores, inside)
+        self.labels = self.truths = classes
+        self.said = (classes, scores, inside)
 
     def reply(self, texts):
         classes, scores, inside = self.said
