@@ -147,7 +147,6 @@ def judged(rows: pd.DataFrame, methods: dict[str, Any]) -> Figures:
         values = [ndcg(listed(scores(validation, **one), validation), validation).mean() for one in tried]
         chosen[method] = {"settings": tried[int(np.argmax(values))], "tried": len(tried), "validation": max(values)}
         lists[method] = listed(scores(test, **chosen[method]["settings"]), test)
-        print(f"{method}: {max(values):.4f} on validation with {chosen[method]['settings']}", file=sys.stderr)
     base = ndcg(lists["EASE"], test)
     return {method: chosen[method] | figures(found, test, base) for method, found in lists.items()}
 
@@ -155,8 +154,7 @@ def judged(rows: pd.DataFrame, methods: dict[str, Any]) -> Figures:
 def listed(scores: Floats, data: Known) -> NDArray[np.intp]:
     """[judged users, TOP], the best items first, none that the user rated; ties by the item's number."""
     users = data.target.any(axis=1)
-    open_scores = np.where(data.rating[users] > 0, -np.inf, scores[users])
-    return np.argsort(-open_scores, axis=1, kind="stable")[:, :TOP]
+    return np.argsort(np.where(data.rating[users] > 0, np.inf, -scores[users]), axis=1, kind="stable")[:, :TOP]
 
 
 def _hits(lists: NDArray[np.intp], data: Known) -> tuple[Floats, Floats]:
@@ -197,15 +195,17 @@ def _coverage(lists: NDArray[np.intp], items: int) -> list[float]:
 
 
 def told(name: str, rows: pd.DataFrame, methods: Figures) -> Table:
-    """A row per method, in percent."""
+    """A row per method, in percent; below it the settings that were chosen."""
     first = methods["EASE"]
-    shown = Table("method", "NDCG@10", "recall@10", "coverage", "NDCG@10 less that of EASE", "settings (of how many)")
+    shown = Table("method", "NDCG@10", "recall@10", "coverage", "NDCG@10 less EASE's", caption_justify="left")
     shown.title = f"{name}: {first['users']:,} users judged, {first['items']:,} items, {len(rows):,} ratings"
-    for method, found in methods.items():
+    notes = []
+    for method, found in ((method, methods[method]) for method in METHODS if method in methods):
         cells = [_cell(found[key]) for key in ("ndcg", "recall", "coverage")]
-        difference = "-" if method == "EASE" else _cell(found["difference"], "+")
+        shown.add_row(method, *cells, "-" if method == "EASE" else _cell(found["difference"], "+"))
         settings = ", ".join(f"{key} {value}" for key, value in found["settings"].items()) or "none"
-        shown.add_row(method, *cells, difference, f"{settings} ({found['tried']})")
+        notes.append(f"{method}: {settings}; one of {found['tried']}, {100 * found['validation']:.2f} on validation")
+    shown.caption = "\n".join(notes)
     return shown
 
 

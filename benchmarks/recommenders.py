@@ -91,12 +91,13 @@ LEAST = [0, LIKED]  # learn from all that was rated, or from what was liked
 METHODS: dict[str, tuple[Callable[..., Floats], dict[str, list[Any]]]] = {
     "popularity": (popularity, {}),
     "item-kNN": (item_knn, {"least": LEAST, "neighbours": [20, 50, 100, 200, 400], "shrink": [0, 10, 50]}),
-    "ALS": (als, {"least": LEAST, "factors": [16, 32, 64], "regularization": [1, 10, 30], "alpha": [1, 5]}),
+    "ALS": (als, {"least": LEAST, "factors": [32, 64, 128], "regularization": [10, 30, 100], "alpha": [1, 5, 20]}),
     "EASE": (ease, {"least": LEAST, "weight": [50, 100, 200, 400, 800, 1600]}),
     "EASE, recent": (
         ease_recent,
         {
-            "least": [LIKED], "weight": [100, 200, 400, 800], "recency": [(10, 0.0), (10, 0.2), (20, 0.2), (40, 0.2)],
+            "least": [LIKED], "weight": [200, 400, 800],
+            "recency": [(scale, floor) for scale in (5, 10, 20, 40) for floor in (0.0, 0.2)],
             "rates": [(0.0, 0.0), (0.0, 0.3), (-0.3, 0.0), (-0.3, 0.3)],
         },
     ),
