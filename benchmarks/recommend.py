@@ -46,7 +46,6 @@ from tasks.text import TextSettings
 
 TOP = 10
 DRAWS = 2000
-CODE = [Path(__file__), Path(recommenders.__file__)]
 STAGES = ("ingest", "validate", "label", "split")
 MEMBER = "recbole/dataset_example/ml-100k/ml-100k"
 COLUMNS = {
@@ -69,15 +68,14 @@ PARAMS = {
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for name, read in {"ml_100k": ml_100k, "ml_latest_small": ml_latest_small}.items():
         try:
             rows = read()
         except SourceError as error:
             print(f"{name} is skipped: {error}", file=sys.stderr)
             continue
-        Console(width=120).print(told(name, rows, compared(name, rows)))
+        Console(width=120).print(told(name, rows, compared(rows)))
 
 
 def ml_100k() -> pd.DataFrame:
@@ -128,13 +126,13 @@ def known(rows: pd.DataFrame, judged: str) -> Known:
     return Known(rating, age, target)
 
 
-def compared(name: str, rows: pd.DataFrame) -> Figures:
+def compared(rows: pd.DataFrame) -> Figures:
     """Per method its settings and figures."""
     methods = {method: METHODS[method] for method in METHODS if method != "ALS" or importlib.util.find_spec("implicit")}
     if "ALS" not in methods:
         print("ALS is skipped: implicit is not installed.", file=sys.stderr)
-    digest = hashlib.sha256(rows.to_csv().encode()).hexdigest()
-    what = {"recommend": name, "rows": digest, "methods": [*methods], "code": [sha256(path) for path in CODE]}
+    files = [sha256(Path(path)) for path in (__file__, recommenders.__file__)]
+    what = {"rows": hashlib.sha256(rows.to_csv().encode()).hexdigest(), "methods": [*methods], "code": files}
     return remember(what, lambda _: judged(rows, methods))
 
 
@@ -196,12 +194,12 @@ def _coverage(lists: NDArray[np.intp], items: int) -> list[float]:
 
 def told(name: str, rows: pd.DataFrame, methods: Figures) -> Table:
     """A row per method, in percent; below it the settings that were chosen."""
-    first = methods["EASE"]
+    users, items = (methods["EASE"][key] for key in ("users", "items"))
     shown = Table("method", "NDCG@10", "recall@10", "coverage", "NDCG@10 less EASE's", caption_justify="left")
-    shown.title = f"{name}: {first['users']:,} users judged, {first['items']:,} items, {len(rows):,} ratings"
-    notes = []
+    shown.title = f"{name}: {users:,} users judged, {items:,} items, {len(rows):,} ratings"
+    notes: list[str] = []
     for method, found in ((method, methods[method]) for method in METHODS if method in methods):
-        cells = [_cell(found[key]) for key in ("ndcg", "recall", "coverage")]
+        cells = (_cell(found[key]) for key in ("ndcg", "recall", "coverage"))
         shown.add_row(method, *cells, "-" if method == "EASE" else _cell(found["difference"], "+"))
         settings = ", ".join(f"{key} {value}" for key, value in found["settings"].items()) or "none"
         notes.append(f"{method}: {settings}; one of {found['tried']}, {100 * found['validation']:.2f} on validation")
