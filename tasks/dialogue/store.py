@@ -2,63 +2,22 @@
 
 import contextlib
 import json
-import os
 import secrets as random
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import sqlalchemy as sa
 
-from tasks.core.errors import TidegateError
+from tasks.database import Database
 from tasks.dialogue.events import Dialogue, Event, State
 from tasks.dialogue.tables import dialogues, events, metadata, secrets
-from tasks.sources.database import address, parsed
 
 URL = "TIDEGATE_CHAT_URL"
-DEFAULT = "sqlite:///.tidegate/chat/chat.db"
-BUSY = 30  # seconds that SQLite waits for another writer
+# What customers write is for those alone who look after them.
+DATABASE = Database(URL, "sqlite:///.tidegate/chat/chat.db", "dialogues", metadata, private=True)
+url, file, opened = DATABASE.url, DATABASE.file, DATABASE.opened
 SECRET = "cookies"  # noqa: S105 - a name
 MANY = 500
 """Values in one statement: SQLite takes no more than a thousand parameters."""
-
-
-def url() -> sa.URL:
-    """Where the database is: TIDEGATE_CHAT_URL, else .tidegate/chat/chat.db.
-
-    Raises SourceError for an address that is none.
-    """
-    return parsed(os.environ.get(URL, "").strip() or DEFAULT, URL)
-
-
-def file() -> Path | None:
-    """The file of an SQLite database, whether or not it is there; None where another kind of database is used."""
-    where = url()
-    return Path(where.database) if where.get_backend_name() == "sqlite" and where.database else None
-
-
-@contextlib.contextmanager
-def opened() -> Iterator[sa.Engine]:
-    """The database, with its tables. Raises TidegateError where it cannot be used."""
-    where, kept = url(), file()
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.touch(0o600)  # what customers write is for those alone who look after them
-    engine = sa.create_engine(where, hide_parameters=True, connect_args={"timeout": BUSY} if kept else {})
-    try:
-        with _plain_errors():
-            metadata.create_all(engine)
-            yield engine
-    finally:
-        engine.dispose()
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        said = str(error.orig).strip().partition("\n")[0]
-        raise TidegateError(f"The dialogues in {address(url())} cannot be kept or read: {said}.") from None
 
 
 class Store:
@@ -162,7 +121,7 @@ class Store:
         except sa.exc.IntegrityError:
             raise
         except sa.exc.DBAPIError as error:
-            with _plain_errors():
+            with DATABASE.plain_errors():
                 raise error
 
 

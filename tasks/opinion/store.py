@@ -1,25 +1,21 @@
 """Headlines, mentions, indices and causes in a database: each once, whatever is taken or looked at again."""
 
-import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
-from tasks.core.errors import TidegateError
+from tasks.database import Database
 from tasks.opinion.rules import Finding
 from tasks.opinion.said import Said
 from tasks.opinion.tables import causes, headlines, indices, looks, mentions, metadata, taken
-from tasks.sources.database import address, parsed
 
 URL = "TIDEGATE_OPINION_URL"
-DEFAULT = "sqlite:///.tidegate/opinion/opinion.db"
-BUSY = 30  # seconds that SQLite waits for another writer
+DATABASE = Database(URL, "sqlite:///.tidegate/opinion/opinion.db", "opinions", metadata)
+url, file, opened = DATABASE.url, DATABASE.file, DATABASE.opened
 Row = Mapping[str, Any]
 
 
@@ -36,41 +32,6 @@ class Cause:
     reason: str
     headlines: tuple[str, ...]
     alert: str
-
-
-def url() -> sa.URL:
-    """Where the database is: TIDEGATE_OPINION_URL, else .tidegate/opinion/opinion.db.
-
-    Raises SourceError for an address that is none.
-    """
-    return parsed(os.environ.get(URL, "").strip() or DEFAULT, URL)
-
-
-def file() -> Path | None:
-    """The file of an SQLite database, whether or not it is there; None where another kind of database is used."""
-    where = url()
-    return Path(where.database) if where.get_backend_name() == "sqlite" and where.database else None
-
-
-@contextlib.contextmanager
-def opened() -> Iterator[sa.Engine]:
-    """The database that TIDEGATE_OPINION_URL names, else .tidegate/opinion/opinion.db, with its tables.
-
-    Raises TidegateError where it cannot be used; what a transaction had not ended with is undone.
-    """
-    where, kept = url(), file()
-    sqlite = where.get_backend_name() == "sqlite"
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(where, hide_parameters=True, connect_args={"timeout": BUSY} if sqlite else {})
-    try:
-        metadata.create_all(engine)
-        yield engine
-    except sa.exc.DBAPIError as error:
-        said = str(error.orig).strip().partition("\n")[0]
-        raise TidegateError(f"The opinions in {address(where)} cannot be kept or read: {said}.") from None
-    finally:
-        engine.dispose()
 
 
 class Store:
@@ -223,4 +184,4 @@ class Store:
             self.connection.execute(sa.insert(table), [dict(row) for row in rows])
 
 
-__all__ = ["DEFAULT", "URL", "Cause", "Store", "file", "opened", "url"]
+__all__ = ["URL", "Cause", "Store", "file", "opened", "url"]
