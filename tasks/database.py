@@ -42,9 +42,7 @@ class Database:
         """The database with its tables. Raises TidegateError where it cannot be used."""
         where, kept = self.url(), self.file()
         if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            if self.private:
-                kept.touch(0o600)
+            self._made(kept)
         sqlite = where.get_backend_name() == "sqlite"
         engine = sa.create_engine(where, hide_parameters=True, connect_args={"timeout": BUSY} if sqlite else {})
         try:
@@ -53,6 +51,16 @@ class Database:
                 yield engine
         finally:
             engine.dispose()
+
+    def _made(self, kept: Path) -> None:
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            if self.private:
+                kept.touch(0o600)
+        except OSError as error:
+            raise TidegateError(
+                f"The {self.what} cannot be kept in {kept}: {error.strerror}. Let {self.variable} name another place."
+            ) from None
 
     @contextlib.contextmanager
     def plain_errors(self) -> Iterator[None]:
