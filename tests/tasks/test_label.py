@@ -171,6 +171,16 @@ def test_without_names_the_labels_are_those_of_the_data(workdir):
     assert report["labels"]["lost"]["rows"] == 2
 
 
+def test_without_names_what_is_out_of_scope_is_no_label(workdir):
+    frame = table(labels=["card", "lost", "oos"])
+    frame["votes"] = [None, None, None]
+    _, report = run(frame, by="column", labels=None, out_of_scope="oos")
+    assert read_json(LINE.file("label", "labels.json")) == ["card", "lost"] and report["out_of_scope"] == 1
+    frame["votes"] = [None, None, [{"who": "a", "label": "oos"}]]
+    with pytest.raises(DataError, match="oos"):  # people vote on labels; what is out of scope adjudicators say
+        run(frame.assign(label=["card", "lost", None]), by="column", labels=None, out_of_scope="oos")
+
+
 def test_without_names_a_label_that_lost_every_vote_is_none(workdir):
     frame = table(labels=["card", "lost", None])
     frame["votes"] = [None, None, [{"who": who, "label": label} for who, label in ("ac", "bc", "co")]]
