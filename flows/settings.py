@@ -66,7 +66,7 @@ class PromoteSettings(InfraSettings, block="promote"):
 class LineSettings(Sources):
     """One line: what it is, where its raw text comes from, a block per stage, and how a challenger is compared."""
 
-    kind: Literal["classify", "retrieve"] = Field(description="task kind")
+    kind: Literal["classify", "retrieve", "rank"] = Field(description="task kind")
     text: TextSettings
     sources: list[Source] = Field(min_length=1, description="where raw data comes from")
     ingest: IngestSettings

@@ -16,6 +16,9 @@ METRICS = {
     "f1_macro": "macro F1",
     "precision_macro": "macro precision",
     "recall_macro": "macro recall",
+    "ndcg_at_10": "NDCG@10",
+    "recall_at_10": "recall@10",
+    "hit_at_10": "share of users whose list has an item they like",
 }
 """What can be compared, with its name for people."""
 

@@ -17,6 +17,7 @@ from tasks.core.settings import Settings
 from tasks.core.stage import fingerprint, run_stage
 from tasks.encoders import BaseModel, locate
 from tasks.kinds import load
+from tasks.ranks import RankSettings
 
 if TYPE_CHECKING:
     from tasks.trainer import Report
@@ -45,6 +46,7 @@ class TrainSettings(Settings, block="train"):
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the hardware computes it")
     log_steps: int = Field(10, ge=1, description="steps between two records of history.json")
     checkpoint_seconds: float = Field(60.0, ge=0, description="seconds between checkpoints of a running training")
+    rank: RankSettings | None = Field(None, description="kind rank: what a history says, and how it is learned from")
 
 
 def train(line: Line, settings: TrainSettings, out: Path) -> None:
@@ -60,12 +62,22 @@ def train(line: Line, settings: TrainSettings, out: Path) -> None:
     from tasks.trainer import fit
 
     bf16 = computes_in_bf16(settings.precision)
-    with kept(run_key(line, bf16), settings.checkpoint_seconds) as keeper, _tensorboard(out / "tensorboard") as report:
+    key, every = run_key(line, bf16), settings.checkpoint_seconds
+    with kept(key, every) as keeper, _tensorboard(out / "tensorboard") as report:
         task = load(line.kind, "train").prepare(line, settings, base, bf16)
         history = fit(task, settings, keeper, report)
+        if again := task.refit(history):
+            with kept(f"{key}-refit", every) as keeper:
+                history += behind(history, fit(task, again, keeper, report))
         task.save(out)
         clean_config(out)
         write_json(out / "history.json", history)
+
+
+def behind(history: list[dict[str, float]], further: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The records of a second training, counted on from the end of a first."""
+    last = history[-1]
+    return [{**entry, **{name: entry[name] + last[name] for name in ("step", "epoch")}} for entry in further]
 
 
 def prepare_environment() -> None:

@@ -38,7 +38,17 @@ class Task(Protocol):
         ...
 
     def validate(self) -> dict[str, float]:
-        """Figures on the validation rows; the epoch with the highest `validation_score` is kept."""
+        """Figures on the validation rows; the epoch with the highest `validation_score` is kept.
+
+        Without one it is the last.
+        """
+        ...
+
+    def refit(self, history: list[dict[str, float]]) -> "TrainSettings | None":
+        """How to train once more, after the training that left this history; None where once is enough.
+
+        The task is then ready for it: its model is as at the beginning, and its rows are those to train on.
+        """
         ...
 
 
@@ -128,8 +138,9 @@ class _Loop:
         self.task.model.eval()
         figures = self.task.validate()
         self.record(losses, self.at.epoch, figures)
-        if self.at.best_score is None or figures[SCORE] > self.at.best_score:
-            self.at.best_score, self.at.best_epoch = figures[SCORE], self.at.epoch
+        score = figures.get(SCORE, float(self.at.epoch))
+        if self.at.best_score is None or score > self.at.best_score:
+            self.at.best_score, self.at.best_epoch = score, self.at.epoch
             self.best = {name: parameter.detach().clone() for name, parameter in self.named.items()}
         log.info("epoch %d: %s", self.at.epoch, ", ".join(f"{k} {v:.4f}" for k, v in self.at.history[-1].items()))
         if self.keeper.due():

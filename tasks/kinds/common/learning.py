@@ -38,7 +38,7 @@ class Learner:
         rows = {side: _rows(line, side, self.labels) for side in ("train", "validation")}
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.bf16 = bf16
-        self.tokenizer, self.model = _load(base, auto, self.labels, settings, **more)
+        self.tokenizer, self.model = load_base(base, auto, self.labels, settings, **more)
         self.tokens, self.validation = (
             tokenize(self.tokenizer, rows[side]["text"].tolist(), settings.max_length) for side in rows
         )
@@ -59,6 +59,9 @@ class Learner:
     def batch(self, tokens: Tokens, rows: np.ndarray) -> dict[str, torch.Tensor]:
         """`input_ids` and `attention_mask` of some rows, where the model is."""
         return tokens.batch(rows, self.device)
+
+    def refit(self, _history: list[dict[str, float]]) -> None:
+        """Never: what stopped the training is not trained on."""
 
     def finish(self) -> None:
         """Give the model back what it was loaded with: its whole embedding, in fp32."""
@@ -102,8 +105,11 @@ def _codes(labels: "pd.Series[str]", names: list[str]) -> np.ndarray:
     return labels.map({name: code for code, name in enumerate(names)}).to_numpy(dtype=np.int64, copy=True)
 
 
-def _load(base: Path, auto: str, labels: list[str], settings: "TrainSettings", **more: Any) -> tuple[Any, Any]:
-    """Tokenizer and model; what the base model does not bring is drawn from the seed."""
+def load_base(base: Path, auto: str, labels: list[str], settings: "TrainSettings", **more: Any) -> tuple[Any, Any]:
+    """Tokenizer and model; what the base model does not bring is drawn from the seed.
+
+    Raises SourceError where the folder holds no text encoder, SettingsError where it cannot take `max_length` tokens.
+    """
     import transformers
     from safetensors import SafetensorError
 

@@ -1,0 +1,1 @@
+"""What several stages of kind `rank` are made of."""

@@ -1,0 +1,116 @@
+"""A user's history as one text, and as the arrays that the user tower reads.
+
+The text is JSON, `[["50",5],["172",null]]`: items with the rating given to each, the oldest first. There is one way to
+write a history, so that a history can stand wherever a text does: in the reference of a release, in the log.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core.errors import DataError
+
+Indices = NDArray[np.int64]
+Event = tuple[str, float | None]
+"""An item, and how it was rated; None where it was not."""
+
+PADDING, DISLIKED, BETWEEN, LIKED = range(4)
+"""How a place of a history was rated; what nobody rated was chosen, and so counts as liked."""
+CLASSES = 4
+LONGEST_ID = 200  # characters
+
+
+@dataclass(frozen=True)
+class Tastes:
+    """Where ratings begin to say that an item is liked, or is not."""
+
+    like: float
+    dislike: float
+    """Ratings below it are negative feedback."""
+
+    def classes(self, ratings: NDArray[np.floating[Any]]) -> Indices:
+        """DISLIKED, BETWEEN or LIKED for each rating, NaN where there is none."""
+        found = np.where(ratings < self.dislike, DISLIKED, np.where(ratings < self.like, BETWEEN, LIKED))
+        return found.astype(np.int64)
+
+
+def write(events: Sequence[Event]) -> str:
+    """The text of a history."""
+    return json.dumps([[item, _plain(rating)] for item, rating in events], ensure_ascii=False, separators=(",", ":"))
+
+
+def read(text: str) -> list[Event]:
+    """The events of a history's text. Raises DataError where it is none."""
+    try:
+        content = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        content = None
+    if not isinstance(content, list):
+        raise DataError(_wrong(text))
+    return [_event(one, text) for one in content]
+
+
+def _event(one: Any, text: str) -> Event:
+    item, rating = one if isinstance(one, list) and len(one) == 2 else (one, None)
+    known = rating is None or (isinstance(rating, int | float) and not isinstance(rating, bool))
+    if not isinstance(item, str) or not 0 < len(item) <= LONGEST_ID or not known:
+        raise DataError(_wrong(text))
+    if rating is None:
+        return item, None
+    try:
+        number = float(rating)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise DataError(_wrong(text))
+    return item, number
+
+
+def _wrong(text: str) -> str:
+    return (
+        f"{text[:40]!r} is no history. A history is JSON, the oldest first: a list of [item, rating], "
+        'such as [["50",5],["172",null]].'
+    )
+
+
+def _plain(rating: float | None) -> float | int | None:
+    return int(rating) if rating is not None and float(rating).is_integer() else rating
+
+
+def canonical(text: str) -> str:
+    """The one way to write the history that a text tells of. Raises DataError where it is none."""
+    return write(read(text))
+
+
+def arrays(
+    histories: Sequence[Sequence[Event]], numbers: Mapping[str, int], tastes: Tastes, longest: int
+) -> tuple[Indices, Indices]:
+    """Items by number and how they were rated, [rows, places] each, the latest first.
+
+    Items that are not among `numbers` are left out, and so is what lies before the last `longest` of a history. Places
+    behind a history's first event are PADDING; there is one place at least.
+    """
+    known = [[(numbers[item], rating) for item, rating in one if item in numbers][-longest:] for one in histories]
+    places = max([1, *map(len, known)])
+    items = np.zeros((len(known), places), dtype=np.int64)
+    classes = np.full((len(known), places), PADDING, dtype=np.int64)
+    for row, events in enumerate(known):
+        if events:
+            chosen, rated = zip(*reversed(events), strict=True)
+            items[row, : len(events)] = chosen
+            ratings = np.array([np.nan if rating is None else rating for rating in rated])
+            classes[row, : len(events)] = tastes.classes(ratings)
+    return items, classes
+
+
+def seen(histories: Sequence[Sequence[Event]], numbers: Mapping[str, int]) -> NDArray[np.bool_]:
+    """[rows, items], which items a history names."""
+    found = np.zeros((len(histories), len(numbers)), dtype=np.bool_)
+    for row, events in enumerate(histories):
+        found[row, [numbers[item] for item, _ in events if item in numbers]] = True
+    return found

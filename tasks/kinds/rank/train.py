@@ -1,0 +1,245 @@
+"""Training the towers: what a user likes next is to stand before everything else."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from tasks import calibration
+from tasks.batches import by_length, tokenize
+from tasks.core.errors import DataError
+from tasks.core.files import read_json, read_parquet, write_json
+from tasks.core.line import Line
+from tasks.core.progress import progress
+from tasks.kinds.common.learning import VALIDATION_BATCH, load_base
+from tasks.kinds.common.pooling import pooled
+from tasks.kinds.rank.shared import factors, rankings
+from tasks.kinds.rank.shared.events import COLUMNS, Events, events
+from tasks.kinds.rank.shared.history import PADDING, Tastes
+from tasks.kinds.rank.shared.timeline import Timeline, timeline
+from tasks.kinds.rank.shared.towers import Towers
+from tasks.trainer import SCORE
+
+if TYPE_CHECKING:
+    from tasks.train import TrainSettings
+
+TYPE = "tidegate-rank"
+JUDGED = 5000  # users at most whose lists stop the training
+HIDDEN = -1e4  # of a logit: what the user has is not asked for
+
+
+class Ranking:
+    """The towers with the events they learn from (tasks.trainer.Task)."""
+
+    def __init__(self, line: Line, settings: "TrainSettings", base: Path) -> None:
+        """Read the rows, embed the items' texts by the base model. Raises DataError, SettingsError or SourceError."""
+        assert settings.rank is not None  # noqa: S101 - flows.settings asks for it
+        self.settings, self.recipe = settings, settings.rank
+        self.tastes = Tastes(self.recipe.like, self.recipe.dislike)
+        self.labels: list[str] = read_json(line.file("label", "labels.json"))
+        known = read_parquet(line.file("label", "labeled.parquet"), ["label", "text"]).drop_duplicates("label")
+        self.names: list[str] = known.set_index("label")["text"].reindex(self.labels).tolist()
+        self.sides = [read_parquet(line.file("split", f"{side}.parquet"), COLUMNS) for side in ("train", "validation")]
+        self.tokenizer, self.texts = _embedded(base, self.labels, self.names, settings)
+        self.temperature = 1.0
+        self._begin(self.sides[:1])
+        self.held: Held | None = _held(self.events, events(self.sides[1], self.labels, self.tastes), settings.seed)
+        self.untrained: float = self.validate()[SCORE]
+
+    def _begin(self, sides: list[pd.DataFrame]) -> None:
+        """Towers as at the start, and the events of some sides to train on."""
+        self.events: Events = events(pd.concat(sides), self.labels, self.tastes)
+        found = self.events
+        self.time: Timeline = timeline(found.items, found.liked, found.times, len(self.labels))
+        self.features = torch.from_numpy(self.time.features)
+        teaching = np.flatnonzero(found.counts > 1)
+        if not len(teaching):
+            raise DataError("No user has two events in train: there is nothing to learn what comes next from.")
+        self.users = np.repeat(teaching, self.recipe.cuts)
+        self.lengths = np.minimum(found.counts[self.users], self.recipe.history)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.settings.seed)
+            self.model = Towers(torch.from_numpy(factors.with_one(self.texts)), *self._start(found))
+
+    def _start(self, found: Events) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        pairs = np.unique(np.stack([found.owners()[found.liked], found.items[found.liked]], axis=1), axis=0)
+        shape = (len(found.users), len(self.labels))
+        inward, outward, known = factors.linear(*pairs.T, shape, self.recipe.weight, self.recipe.width)
+        start = {}
+        for way, vectors in (("in", inward), ("out", outward)):
+            start[f"text_{way}"] = factors.by_text(self.texts, vectors, known, self.recipe.text_weight)
+            start[f"own_{way}"] = vectors - factors.with_one(self.texts) @ start[f"text_{way}"]
+        return {name: torch.from_numpy(table) for name, table in start.items()}, torch.from_numpy(known)
+
+    def loss(self, rows: np.ndarray) -> torch.Tensor:
+        """Softmax cross entropy of the liked ones among the next events, at a moment of each user that is drawn.
+
+        It is over all items that the user does not have yet, or over those liked ones and some drawn evenly, with their
+        chance to be among them taken off their logits (Bengio and Senecal 2008). All draws are torch's.
+        """
+        found, recipe = self.events, self.recipe
+        users = self.users[rows]
+        counts = found.counts[users]
+        cuts = 1 + (torch.rand(len(rows), dtype=torch.float64).numpy() * (counts - 1)).astype(np.int64)
+        asked, events_ = found.span(users, cuts, np.minimum(cuts + recipe.ahead, counts))
+        liked = found.liked[events_]
+        asked, wanted = asked[liked], found.items[events_[liked]]
+        candidates, chance = self._candidates(wanted)
+        columns = np.full(len(self.labels), -1)
+        columns[candidates] = np.arange(len(candidates))
+        logits = self._logits(users, cuts, candidates) - chance
+        had, before = found.span(users, np.zeros_like(cuts), cuts)
+        known = columns[found.items[before]]
+        hidden = torch.zeros(logits.shape, dtype=torch.bool)
+        hidden[torch.from_numpy(had[known >= 0]), torch.from_numpy(known[known >= 0])] = True
+        targets = torch.zeros(logits.shape)
+        targets[torch.from_numpy(asked), torch.from_numpy(columns[wanted])] = 1.0
+        targets = targets.masked_fill(hidden, 0)
+        total = targets.sum(dim=1, keepdim=True)
+        losses = -(targets / total.clamp(min=1) * logits.masked_fill(hidden, HIDDEN).log_softmax(dim=1)).sum(dim=1)
+        return losses.sum() / (total > 0).sum().clamp(min=1)
+
+    def _candidates(self, wanted: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
+        """Items to tell apart, and the logarithm of the chance of each to be among them."""
+        count, draws = len(self.labels), self.recipe.negatives
+        if count <= draws:
+            return np.arange(count), torch.zeros(count)
+        drawn = torch.randint(count, (draws,)).numpy()
+        chosen = np.unique(np.concatenate([drawn, wanted]))
+        popular = np.bincount(self.events.items, minlength=count)[chosen] / len(self.events.items)
+        expected = draws / count + len(wanted) * popular
+        return chosen, torch.from_numpy(np.log(np.minimum(expected, 1.0)).astype(np.float32))
+
+    def _logits(self, users: np.ndarray, cuts: np.ndarray, candidates: np.ndarray) -> torch.Tensor:
+        """[rows, candidates], what users may want behind their first `cuts` events."""
+        items, classes = self.events.before(users, cuts, self.recipe.history)
+        kept = None
+        if self.model.training:
+            kept = (torch.rand(len(self.labels), 1) >= self.recipe.by_text).float()
+            left_out = torch.rand(classes.shape).numpy() < self.recipe.dropout
+            classes = np.where(left_out, PADDING, classes)
+        vectors = nn.functional.embedding(torch.from_numpy(items), self.model.items("in", kept))
+        user, _ = self.model.user(vectors, torch.from_numpy(classes))
+        moments = self.time.at(self.events.times[self.events.starts[users] + cuts - 1])
+        chosen = torch.from_numpy(candidates)
+        outward = self.model.items("out", kept)[chosen]
+        moment, row = np.unique(moments, return_inverse=True)
+        bias = self.model.bias(self.features[torch.from_numpy(moment)][:, chosen])
+        return user[:, :-1] @ outward.T + bias[torch.from_numpy(row)]
+
+    def validate(self) -> dict[str, float]:
+        """Lists of all items for users, judged by what of validation they like; the score is NDCG@10.
+
+        Nothing in a training on validation itself.
+        """
+        if self.held is None:
+            return {}
+        gain = float(rankings.ndcg(rankings.top(self._scores(self.held)), self.held.targets).mean())
+        return {"validation_ndcg_at_10": gain, SCORE: gain}
+
+    def _scores(self, held: "Held") -> np.ndarray:
+        """[users, items], HIDDEN for what a user has."""
+        every = np.arange(len(self.labels))
+        self.model.eval()
+        with torch.inference_mode():
+            parts = [
+                self._logits(part, self.events.counts[part], every).numpy()
+                for part in np.split(held.users, range(VALIDATION_BATCH, len(held.users), VALIDATION_BATCH))
+            ]
+        scores = np.concatenate(parts)
+        rows, at = self.events.span(held.users, np.zeros_like(held.users), self.events.counts[held.users])
+        scores[rows, self.events.items[at]] = HIDDEN
+        return scores
+
+    def refit(self, history: list[dict[str, float]]) -> "TrainSettings | None":
+        """Fit the temperature on validation; then get ready to train on train and validation, as long as was best."""
+        held = self.held
+        assert held is not None  # noqa: S101 - refit comes once
+        first = np.array([targets[0] for targets in held.targets])
+        best = max((entry for entry in history if SCORE in entry), key=lambda entry: entry[SCORE])
+        epochs = int(best["epoch"]) if best[SCORE] > self.untrained else 0
+        if not epochs:
+            self._begin(self.sides[:1])
+        self.temperature = calibration.fit(self._scores(held), first, "temperature")[0]["temperature"]
+        if not self.recipe.refit:
+            return None
+        self._begin(self.sides)
+        self.held = None
+        return self.settings.model_copy(update={"epochs": epochs, "patience": epochs}) if epochs else None
+
+    def save(self, out: Path) -> None:
+        """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json."""
+        last = torch.from_numpy(self.time.features[-1])
+        entries = json.dumps({"id": self.labels, "text": self.names}, ensure_ascii=False).encode()
+        self.model.eval()
+        with torch.inference_mode():
+            outward = torch.cat([self.model.items("out"), self.model.bias(last)[:, None]], dim=1)
+            tensors = {
+                "inward": self.model.items("in"), "outward": outward,
+                "entries": torch.from_numpy(np.frombuffer(entries, np.uint8).copy()),
+                **{f"user.{name}": parameter for name, parameter in self.model.user.state_dict().items()},
+            }  # fmt: skip
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, out / "model.safetensors")
+        (out / "model.safetensors").chmod(0o644)
+        write_json(out / "config.json", self._facts())
+        self.tokenizer.save_pretrained(out)
+
+    def _facts(self) -> dict[str, Any]:
+        names = dict(enumerate(self.labels))
+        told = {"history": self.recipe.history, "like": self.tastes.like, "dislike": self.tastes.dislike}
+        return {"model_type": TYPE, "id2label": names, "temperature": self.temperature, **told}
+
+
+@dataclass(frozen=True)
+class Held:
+    """Users whose lists are judged while training goes on."""
+
+    users: np.ndarray
+    """[users], by number among the events."""
+    targets: list[np.ndarray]
+    """[users], what each likes later."""
+
+
+def _held(found: Events, later: Events, seed: int) -> Held:
+    """Up to JUDGED users who like an item later that they do not have, drawn by the seed."""
+    numbers = {user: number for number, user in enumerate(found.users)}
+    users, targets = [], []
+    for place, user in enumerate(later.users):
+        rows = slice(later.starts[place], later.starts[place + 1])
+        wanted = later.items[rows][later.liked[rows]]
+        if user in numbers and len(wanted):
+            users.append(numbers[user])
+            targets.append(wanted)
+    if not users:
+        raise DataError("No user likes an item in validation: nothing says when to stop. Lower train.rank.like.")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(users))[:JUDGED])
+    return Held(np.array(users)[chosen], [targets[at] for at in chosen])
+
+
+def _embedded(base: Path, labels: list[str], names: list[str], settings: "TrainSettings") -> tuple[Any, np.ndarray]:
+    """The base model's tokenizer, and its embedding of each item's text, [items, text width] of length 1."""
+    tokenizer, model = load_base(base, "AutoModel", labels[:1], settings)
+    tokens = tokenize(tokenizer, names, settings.max_length)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.eval().to(device)
+    parts = by_length(tokens.lengths, VALIDATION_BATCH)
+    found = []
+    with torch.inference_mode(), progress("items", len(names)) as bar:
+        for rows in parts:
+            inputs = tokens.batch(rows, device)
+            found.append(pooled(model(**inputs).last_hidden_state.float(), inputs["attention_mask"]).cpu().numpy())
+            bar.update(len(rows))
+    vectors = np.empty((len(names), found[0].shape[1]), dtype=np.float32)
+    vectors[np.concatenate(parts)] = np.concatenate(found)
+    return tokenizer, vectors
+
+
+def prepare(line: Line, settings: "TrainSettings", base: Path, bf16: bool) -> Ranking:  # noqa: ARG001 - sums over ages
+    """The task that tasks.train trains: reads label/{labels.json,labeled.parquet}, split/{train,validation}.parquet."""
+    return Ranking(line, settings, base)
