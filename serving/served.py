@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from serving.deployment import Beside, Pointer, ServingFolder
 from serving.log.record import Role
+from tasks import kinds
 from tasks.answer_base import Change, Changeable, Changes
 from tasks.bundle import Manifest, known_schema, read_manifest
 from tasks.core.errors import StageError
@@ -205,14 +206,10 @@ def differs(given: Mapping[str, float], expected: Mapping[str, Any], tolerance: 
 
 def warm(model: Model) -> None:
     """Compute single texts of several lengths and the widest batches: no real request is the first of its kind."""
-    longest = model.signature.max_length
+    longest, probe = model.signature.max_length, kinds.load(model.signature.kind, "serve").probe
     length = STEP
     while length < longest:
-        model.predict([_words(length)], cleaned=True)
+        model.predict([probe(length)], cleaned=True)
         length *= 2
     for length in (min(STEP, longest), longest):
-        model.predict([_words(length)] * max(1, TOKENS // length), cleaned=True)
-
-
-def _words(tokens: int) -> str:
-    return "a " * (tokens - 2)  # two tokens mark start and end
+        model.predict([probe(length)] * max(1, TOKENS // length), cleaned=True)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("tidegate")
 
 SCHEMA = 1
-INPUTS = ("input_ids", "attention_mask")
 
 
 class ExportSettings(Settings, block="export"):
@@ -57,9 +56,9 @@ def export(line: Line, settings: ExportSettings, out: Path) -> None:
     verdict.require(line.file("quality_gate", "verdict.json"))
     kind = load(line.kind, "export")
     module, facts = kind.wrap(line.folder / "train")
-    model = to_onnx(module, _example(), kind.CORE, settings.opset)
+    model = to_onnx(module, given := kind.given(facts), kind.CORE, settings.opset, long=True)
     signature = {
-        "schema_version": SCHEMA, "kind": line.kind, "inputs": list(INPUTS), "outputs": list(kind.OUTPUTS),
+        "schema_version": SCHEMA, "kind": line.kind, "inputs": list(given), "outputs": list(kind.OUTPUTS),
         "opset": settings.opset, "variants": {}, **facts,
     }  # fmt: skip
     calibrations = {}
@@ -82,21 +81,16 @@ def export(line: Line, settings: ExportSettings, out: Path) -> None:
     write_json(out / "calibration.json", calibrations)
 
 
-def _example() -> "Tensors":
-    """Two rows of different length: a batch of one would be taken for a constant."""
+def to_onnx(
+    module: "torch.nn.Module", example: "Tensors", outputs: Sequence[str], opset: int, long: bool = False
+) -> "onnx.ModelProto":
+    """Export a module of the named inputs; nothing in it tells where it was made.
+
+    Free are the rows, and where they are `long` the length.
+    """
     import torch
 
-    return {
-        "input_ids": torch.ones((2, 8), dtype=torch.int64),
-        "attention_mask": torch.tensor([[1] * 8, [1] * 5 + [0] * 3]),
-    }
-
-
-def to_onnx(module: "torch.nn.Module", example: "Tensors", outputs: Sequence[str], opset: int) -> "onnx.ModelProto":
-    """Export a module of the named inputs, rows and length free; nothing in it tells where it was made."""
-    import torch
-
-    free = ({0: "rows", 1: "length"} if name in INPUTS else {0: "rows"} for name in example)
+    free = ({0: "rows", 1: "length"} if long else {0: "rows"} for _ in example)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)  # it misses torchvision, we do not

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,15 @@ STEP = 8  # lengths are rounded up to multiples of it: fewer shapes, so that the
 TOKENS = 1024  # tokens in a batch at most, padding included; more no longer fit the caches of a core
 PROBE_ROUNDS = 5  # runs per variant when the fastest is looked for
 
-Outputs = dict[str, NDArray[np.float32]]
+Outputs = dict[str, NDArray[Any]]
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What makes answers of texts that no tokenizer reads."""
+
+    def read(self, session: "ort.InferenceSession", texts: Sequence[str]) -> Outputs:
+        """What the answers to texts are made of."""
 
 
 class File(BaseModel):
@@ -59,6 +67,8 @@ class Signature(BaseModel):
     """By variant, as tasks.calibration has it; empty where the graphs themselves calibrate."""
     scope: dict[str, Any] = {}
     """By variant, as tasks.scope has it; empty where every text is taken."""
+    tastes: dict[str, float] = {}
+    """Kind rank: where ratings begin to say that an item is liked, or is not."""
 
     @model_validator(mode="after")
     def _bounds_all_or_none(self) -> "Signature":
@@ -105,7 +115,7 @@ class Model:
         `cuda`; `threads` defaults to the machine's cores. Raises StageError on what is not there.
         """
         signature = read_signature(folder / "signature.json")
-        clean = read_policy(folder / "text_policy.json")
+        clean = load(signature.kind, "serve").cleaning(read_policy(folder / "text_policy.json"))
         names = [variant] if variant else sorted(signature.variants)
         loaded = [cls.open(folder, folder / "tokenizer.json", signature, n, provider, threads, clean) for n in names]
         return loaded[0] if len(loaded) == 1 else fastest(loaded)
@@ -137,6 +147,8 @@ class Model:
             raise StageError(f"{self.variant} was loaded for the outputs of its graph alone. Load it by Model.open.")
         if self.clean and not cleaned:
             texts = [self.clean(text) for text in texts]
+        if isinstance(self.answering, Reader):
+            return self.answering(self.answering.read(self.session, texts))
         return self.answering(self.run(texts, load(self.signature.kind, "serve").OUTPUTS))
 
     def run(self, texts: Sequence[str], outputs: Sequence[str]) -> Outputs:
@@ -177,7 +189,8 @@ def batches(lengths: Sequence[int], tokens: int = TOKENS) -> Iterator[NDArray[np
 
 def fastest(models: Sequence[Model]) -> Model:
     """The model that answers soonest here: single requests and a small batch, best of some rounds, taken in turns."""
-    probe = ["a " * 12, "a " * 24] * 8
+    kind = load(models[0].signature.kind, "serve")
+    probe = [kind.probe(14), kind.probe(26)] * 8
     best = dict.fromkeys(range(len(models)), float("inf"))
     for _ in range(PROBE_ROUNDS):
         for n, model in enumerate(models):

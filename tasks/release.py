@@ -11,11 +11,12 @@ from pydantic import Field
 from tasks import verdict
 from tasks.bundle import load_release, release_id, seal, write_provenance
 from tasks.card import PLOTS, Facts, markdown, page
-from tasks.core.files import atomic, read_json, read_parquet, write_json, write_parquet, write_text
+from tasks.core.files import atomic, read_json, write_json, write_parquet, write_text
 from tasks.core.line import Line
 from tasks.core.settings import PARAMS, Settings, read_params
 from tasks.core.stage import declared, fingerprint, run_stage
 from tasks.inference import Model, Signature, read_signature
+from tasks.kinds import load
 from tasks.text import TextSettings, policy
 from tasks.verdict import Verdict
 
@@ -26,7 +27,6 @@ log = logging.getLogger("tidegate")
 
 SCHEMA = 1
 GATES = ("validate", "quality_gate", "release_gate")
-REFERENCE = ["id", "text", "source", "label"]
 EVIDENCE = {
     "ingest": ["provenance.json"],
     "validate": ["verdict.json"],
@@ -96,10 +96,10 @@ def _write_reference(line: Line, models: list[Model], bundle: Path) -> None:
     """reference/ (validation and test rows, and each variant's answers on them), split_keys.parquet, warmup.json."""
     import pandas as pd
 
-    sides = {side: read_parquet(line.file("split", f"{side}.parquet")) for side in ("train", "validation", "test")}
-    keys = pd.concat([frame[["split_key"]].assign(side=side) for side, frame in sides.items()])
-    write_parquet(bundle / "split_keys.parquet", keys)
-    rows = pd.concat([sides[side][REFERENCE].assign(side=side) for side in ("validation", "test")], ignore_index=True)
+    kind = load(line.kind, "rows")
+    write_parquet(bundle / "split_keys.parquet", kind.keys(line))
+    sides = {side: kind.judged(line, side)[kind.REFERENCE] for side in ("validation", "test")}
+    rows = pd.concat([frame.assign(side=side) for side, frame in sides.items()], ignore_index=True)
     write_parquet(bundle / "reference/rows.parquet", rows)
     for model in models:
         log.info("reference answers of %s on %d rows", model.variant, len(rows))

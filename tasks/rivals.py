@@ -11,6 +11,7 @@ from tasks.comparison import CompareSettings, Side
 from tasks.core.errors import DataError, SettingsError
 from tasks.core.files import read_json, read_parquet
 from tasks.inference import Model
+from tasks.kinds import load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +81,7 @@ def refuse(challenger: Release, champion: Release) -> None:
     pair = f"{challenger.id} cannot be compared with {champion.id}"
     if ours.kind != theirs.kind:
         raise SettingsError(f"{pair}: their task kinds are {ours.kind} and {theirs.kind}.")
-    if set(ours.labels) != set(theirs.labels):
+    if getattr(load(ours.kind, "compare"), "SAME_LABELS", True) and set(ours.labels) != set(theirs.labels):
         only = [sorted(set(a.labels) - set(b.labels)) for a, b in ((ours, theirs), (theirs, ours))]
         raise SettingsError(
             f"{pair}: they know different labels (only the first: {', '.join(only[0]) or 'none'}; only the second: "

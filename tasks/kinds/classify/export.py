@@ -12,8 +12,10 @@ from tasks import calibration, scope
 from tasks.core.errors import StageError
 from tasks.core.files import read_json, read_parquet
 from tasks.core.line import Line
-from tasks.kinds.common.export import core_model, to_wrap
+from tasks.kinds.common.export import core_model, given, to_wrap
 from tasks.kinds.common.pooling import pooled
+
+__all__ = ["CORE", "HEAD", "OUTPUTS", "calibration_of", "calibrator", "example", "given", "wrap"]
 
 CORE = ("logits", "embedding")
 HEAD = ("probabilities",)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks import scope
-from tasks.kinds.common.serve import Answers
+from tasks.kinds.common.serve import Answers, cleaning, probe
 
 if TYPE_CHECKING:
     from tasks.inference import Signature
+
+__all__ = ["OUTPUTS", "answering", "cleaning", "probe"]
 
 OUTPUTS = ("probabilities", "embedding", "logits")
 """The outputs of the graph that an answer is made of."""

@@ -105,6 +105,13 @@ def _gap(frame: "pd.DataFrame") -> float:
     return float((highest - by_case[["before", "after"]].min().min(axis=1)).mean())
 
 
+def none() -> "pd.DataFrame":
+    """The table of a line without tests."""
+    import pandas as pd
+
+    return pd.DataFrame(columns=COLUMNS)
+
+
 def write(path: Path, frame: "pd.DataFrame") -> None:
     """Write behaviour.parquet; probabilities as float32, null without a change."""
     import pyarrow as pa

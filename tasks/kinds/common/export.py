@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.core.line import Line
 from tasks.inference import Model, Signature, open_session, read_tokenizer
 from tasks.kinds.common.checkpoint import labels, load
+
+if TYPE_CHECKING:
+    import torch
 
 
 def to_wrap(checkpoint: Path, auto: str) -> tuple[Any, dict[str, Any]]:
@@ -21,6 +24,16 @@ def to_wrap(checkpoint: Path, auto: str) -> tuple[Any, dict[str, Any]]:
         "pad_id": tokenizer.pad_token_id or 0,
     }
     return model, facts
+
+
+def given(_facts: Mapping[str, Any]) -> "dict[str, torch.Tensor]":
+    """Token ids to export a graph with: two rows of different length, for a batch of one would be taken for fixed."""
+    import torch
+
+    return {
+        "input_ids": torch.ones((2, 8), dtype=torch.int64),
+        "attention_mask": torch.tensor([[1] * 8, [1] * 5 + [0] * 3]),
+    }
 
 
 def core_model(variant: str, line: Line, core: Path, signature: Mapping[str, Any]) -> Model:

@@ -107,8 +107,8 @@ def report(
     metrics["slices"] = slices(test, actual, predicted, len(labels), settings)
     write_json(out / "metrics.json", plain(metrics | more))
     _write_predictions(out / "predictions.parquet", test, logits, probabilities, labels)
-    _write_plots(out, counts, labels, judged, confidence)
-    _write_tables(out, test["label"], np.array(labels, dtype=object)[predicted], judged)
+    write_plots(out, counts, labels, judged, confidence)
+    write_tables(out, test["label"], np.array(labels, dtype=object)[predicted], judged)
 
 
 def _rows(path: Path) -> "pd.DataFrame":
@@ -267,9 +267,10 @@ def _write_contract(path: Path, model: Checkpoint, texts: list[str]) -> None:
     write_json(path, content)
 
 
-def _write_plots(
+def write_plots(
     out: Path, counts: Indices, labels: list[str], judged: calibration.Judgement, confidence: Floats
 ) -> None:
+    """confusion.png of rows [actual, predicted] by name, and reliability.png."""
     for name, figure in (
         ("confusion", plots.confusion(counts, labels)),
         ("reliability", plots.reliability(judged, confidence)),
@@ -278,7 +279,7 @@ def _write_plots(
             temporary.write_bytes(png(figure))
 
 
-def _write_tables(out: Path, actual: "pd.Series[str]", predicted: Any, judged: calibration.Judgement) -> None:
+def write_tables(out: Path, actual: "pd.Series[str]", predicted: Any, judged: calibration.Judgement) -> None:
     """The tables behind the DVC plots."""
     import pandas as pd
 

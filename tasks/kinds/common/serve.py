@@ -1,5 +1,6 @@
 """A model's answers: one label per text, with the probabilities of all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,3 +25,13 @@ class Answers:
         """[rows], the probability of the answered label."""
         highest: NDArray[np.float32] = self.probabilities.max(axis=1, initial=0.0)
         return highest
+
+
+def cleaning(policy: Callable[[str], str] | None) -> Callable[[str], str] | None:
+    """What is done to a text before it is read: what the text policy says."""
+    return policy
+
+
+def probe(tokens: int) -> str:
+    """A text of so many tokens, with the two that mark start and end."""
+    return "a " * (tokens - 2)

@@ -40,7 +40,8 @@ def judged(line: Line, side: str) -> "pd.DataFrame":
         id=("id", "first"), source=("source", "first"), label=("label", "first"), targets=("label", list)
     )
     rows = rows.assign(text=told.reindex(rows.index).fillna("[]"), split_key=_keys(rows.index, rows["label"]))
-    return rows.sort_values("id").reset_index(drop=True)
+    result: pd.DataFrame = rows.sort_values("id").reset_index(drop=True)
+    return result
 
 
 def keys(line: Line) -> "pd.DataFrame":
@@ -63,9 +64,11 @@ def _events(line: Line, sides: tuple[str, ...]) -> "pd.DataFrame":
 
 def _histories(frame: "pd.DataFrame", longest: int) -> "pd.Series[str]":
     """The history of each user, by user."""
+    import pandas as pd
+
     events = frame.groupby("group").tail(longest)
     ratings = events["rating_mean"].astype(object).where(events["rating_mean"].notna(), None)
-    told = events.assign(event=list(zip(events["label"], ratings, strict=True)))
+    told = events.assign(event=pd.Series([*zip(events["label"], ratings, strict=True)], index=events.index))
     found: pd.Series[str] = told.groupby("group")["event"].agg(lambda rows: history.write(list(rows)))
     return found
 

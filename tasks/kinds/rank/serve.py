@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 OUTPUTS = ("user", "parts")
 """user [rows, width + 1]: what is multiplied with items; parts [rows, places, width]: its summands."""
 ROWS = 256  # histories that are computed together
-READS_TEXT = False
-"""Its texts are histories: the text policy of the release is that of the items' texts, and is not applied to them."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,10 @@ def _of_length_one(vectors: Floats) -> Floats:
 
 
 def cleaning(_policy: Callable[[str], str] | None) -> Callable[[str], str]:
-    """What is done to a text before it is read: a history is written in the one way there is."""
+    """What is done to a text before it is read: a history is written in the one way there is.
+
+    The text policy is that of the items' texts, and not for histories. What it gives raises DataError on other texts.
+    """
     return history.canonical
 
 

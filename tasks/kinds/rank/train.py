@@ -70,7 +70,7 @@ class Ranking:
     def _start(self, found: Events) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         pairs = np.unique(np.stack([found.owners()[found.liked], found.items[found.liked]], axis=1), axis=0)
         shape = (len(found.users), len(self.labels))
-        inward, outward, known = factors.linear(*pairs.T, shape, self.recipe.weight, self.recipe.width)
+        inward, outward, known = factors.linear(pairs[:, 0], pairs[:, 1], shape, self.recipe.weight, self.recipe.width)
         start = {}
         for way, vectors in (("in", inward), ("out", outward)):
             start[f"text_{way}"] = factors.by_text(self.texts, vectors, known, self.recipe.text_weight)
@@ -131,7 +131,8 @@ class Ranking:
         outward = self.model.items("out", kept)[chosen]
         moment, row = np.unique(moments, return_inverse=True)
         bias = self.model.bias(self.features[torch.from_numpy(moment)][:, chosen])
-        return user[:, :-1] @ outward.T + bias[torch.from_numpy(row)]
+        found: torch.Tensor = user[:, :-1] @ outward.T + bias[torch.from_numpy(row)]
+        return found
 
     def validate(self) -> dict[str, float]:
         """Lists of all items for users, judged by what of validation they like; the score is NDCG@10.

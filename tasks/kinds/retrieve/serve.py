@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from tasks import calibration, nearest, search
 from tasks.core.errors import StageError
-from tasks.kinds.common.serve import Answers
+from tasks.kinds.common.serve import Answers, cleaning, probe
 
 if TYPE_CHECKING:
     from tasks.answer_base import Changes, Embed
     from tasks.inference import Signature
+
+__all__ = ["OUTPUTS", "answering", "cleaning", "probe"]
 
 OUTPUTS = ("embedding",)
 """The outputs of the graph that an answer is made of."""

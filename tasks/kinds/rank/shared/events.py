@@ -39,7 +39,8 @@ class Events:
     @property
     def liked(self) -> NDArray[np.bool_]:
         """[events]"""
-        return self.classes == LIKED
+        found: NDArray[np.bool_] = self.classes == LIKED
+        return found
 
     def owners(self) -> Indices:
         """[events], the user of each."""
@@ -76,7 +77,7 @@ def events(frame: "pd.DataFrame", labels: list[str], tastes: Tastes) -> Events:
         strange = sorted(set(rows["label"][items < 0]))
         raise DataError(f"Items that are no labels: {', '.join(strange[:5])}. Run label again.")
     users, first = np.unique(rows["group"].to_numpy(dtype=object).astype(str), return_index=True)
-    ratings = rows["rating_mean"].to_numpy(dtype=np.float64)
-    times = (rows["created_at"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64)
+    ratings = np.array(rows["rating_mean"], dtype=np.float64)
+    times = np.array((rows["created_at"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
     starts = np.append(np.sort(first), len(rows)).astype(np.int64)
     return Events(users.tolist(), starts, items.astype(np.int64), ratings, tastes.classes(ratings), times)

@@ -39,7 +39,8 @@ def ndcg(lists: Indices, targets: Sequence[Indices]) -> Floats:
 
 def recall(lists: Indices, targets: Sequence[Indices]) -> Floats:
     """[rows], the share of the targets that are in the list."""
-    return hits(lists, targets).sum(axis=1) / np.array([len(wanted) for wanted in targets])
+    found: Floats = hits(lists, targets).sum(axis=1) / np.array([len(wanted) for wanted in targets])
+    return found
 
 
 def reciprocal(lists: Indices, targets: Sequence[Indices]) -> Floats:

@@ -23,9 +23,9 @@ class UserTower(nn.Module):
     """`(vectors, classes)` to `user` and `parts`.
 
     vectors [rows, places, width] are the items of histories, the latest first, and classes int64 [rows, places] how
-    they were rated (tasks.kinds.rank.shared.history). A user is the sum of the items, each weighed by its age and by how it
-    was rated, by each of HEADS parts of the width in its own way: parts [rows, places, width] are the summands, and
-    user [rows, width + 1] is their sum with a 1 behind, for what does not depend on the user.
+    they were rated (tasks.kinds.rank.shared.history). A user is the sum of the items, each weighed by its age and by
+    how it was rated, by each of HEADS parts of the width in its own way: parts [rows, places, width] are the summands,
+    and user [rows, width + 1] is their sum with a 1 behind, for what does not depend on the user.
     """
 
     def __init__(self) -> None:
@@ -57,6 +57,9 @@ class UserTower(nn.Module):
 class Towers(nn.Module):
     """Both towers over a fixed set of items."""
 
+    texts: Tensor
+    known: Tensor
+
     def __init__(self, texts: Tensor, start: Mapping[str, Any], known: Tensor) -> None:
         """`texts` [items, text width + 1] are embeddings with a 1 behind.
 
@@ -82,9 +85,8 @@ class Towers(nn.Module):
 
     def items(self, way: str, kept: Tensor | None = None) -> Tensor:
         """[items, width], `in` histories or `out` of them; where not `kept` [items, 1], by text alone."""
-        known: Tensor = self.known if kept is None else self.known * kept  # type: ignore[assignment]
-        texts: Tensor = self.texts  # type: ignore[assignment]
-        return texts @ self.table(f"text_{way}") + known * self.table(f"own_{way}")
+        known = self.known if kept is None else self.known * kept
+        return self.texts @ self.table(f"text_{way}") + known * self.table(f"own_{way}")
 
     def bias(self, features: Tensor) -> Tensor:
         """[..., items], what items have to say for themselves by how popular they are: features [..., items, WIDTH]."""
