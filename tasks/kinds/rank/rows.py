@@ -1,4 +1,4 @@
-"""The rows that judge: a user's history as the text, and what that user liked after it.
+"""The rows that judge: a user's history as the text, as of its last event, and what that user liked after it.
 
 `label` is the first item that was liked, `targets` are all of them. A user who liked nothing later judges nothing.
 """
@@ -35,7 +35,7 @@ def judged(line: Line, side: str) -> "pd.DataFrame":
             f"No user likes anything in split/{side}.parquet: no rating is {tastes.like:g} or more. Lower "
             f"lines.{line.name}.train.rank.like, or bring more events."
         )
-    told = _histories(before[before["group"].isin(liked["group"])], facts["history"])
+    told = _histories(before[before["group"].isin(liked["group"])])
     rows = liked.groupby("group").agg(
         id=("id", "first"), source=("source", "first"), label=("label", "first"), targets=("label", list)
     )
@@ -62,15 +62,16 @@ def _events(line: Line, sides: tuple[str, ...]) -> "pd.DataFrame":
     return frame.dropna(subset=["group"]).sort_values(["group", "created_at", "id"], kind="stable")
 
 
-def _histories(frame: "pd.DataFrame", longest: int) -> "pd.Series[str]":
-    """The history of each user, by user."""
+def _histories(events: "pd.DataFrame") -> "pd.Series[str]":
+    """The whole history of each user, by user: of its beginning the model reads no more than what the user has."""
     import pandas as pd
 
-    events = frame.groupby("group").tail(longest)
     ratings = events["rating_mean"].astype(object).where(events["rating_mean"].notna(), None)
     told = events.assign(event=pd.Series([*zip(events["label"], ratings, strict=True)], index=events.index))
-    found: pd.Series[str] = told.groupby("group")["event"].agg(lambda rows: history.write(list(rows)))
-    return found
+    users = told.groupby("group")
+    last = users["created_at"].max().map(lambda time: time.timestamp())
+    texts = [history.write(list(rows), last[user]) for user, rows in users["event"]]
+    return pd.Series(texts, index=last.index, dtype=object)
 
 
 def _keys(users: "pd.Series[str]", items: "pd.Series[str]") -> list[str]:
