@@ -1,4 +1,6 @@
-"""The process of the chat: until SIGTERM or Ctrl-C."""
+"""`python -m flows.chat PRODUCT`: the chat of a product until SIGTERM or Ctrl-C. `tidegate chat` is the same."""
+
+import sys
 
 
 def serve(product: str, host: str | None = None, port: int | None = None, service: str | None = None) -> int:
@@ -18,12 +20,17 @@ def serve(product: str, host: str | None = None, port: int | None = None, servic
     from tasks.dialogue import store
     from tasks.dialogue.settings import AnswerSettings
 
-    settings_of(product, AnswerSettings)
-    settings = load_chat()
+    own, settings = settings_of(product, AnswerSettings), load_chat()
     if service:
         settings = parse(type(settings), {**settings.model_dump(), "service": service}, "chat")
     client = Client(lambda: address(settings), product, settings.service_seconds, os.environ.pop(KEY, None))
-    keys, listener = opened(settings, host, port, "The chat")
+    keys, listener = opened(settings, host, own.port if port is None else port, "The chat")
     with store.opened() as engine:
         run(create_app(Desk(product, settings, keys, store.Store(engine, product), client)), listener)
     return 0
+
+
+if __name__ == "__main__":
+    from flows.web.process import main
+
+    sys.exit(main("flows.chat", str(__doc__), serve, "product"))

@@ -14,11 +14,12 @@ from starlette.testclient import TestClient
 from flows.chat.app import create_app
 from flows.chat.client import Client
 from flows.chat.desk import Desk
-from flows.chat.shared import COOKIE
 from flows.chat_settings import ChatSettings
 from serving.security import Keys
 from tasks.core.errors import SettingsError
 from tasks.dialogue import store
+
+COOKIE = "tidegate_chat_dialogue_support"
 
 
 @pytest.fixture
