@@ -106,6 +106,19 @@ def test_texts_that_attack_are_shown_as_text(visit):
     assert customer.said == gus.said == []
 
 
+def test_lines_are_seen_as_they_were_written(visit):
+    page = visit().page
+    field = page.locator("#text")
+    field.press_sequentially("first")
+    field.press("Shift+Enter")
+    field.press_sequentially("second")
+    field.press("Enter")
+    mine = page.locator(".event.mine p").last
+    mine.wait_for(timeout=WAIT)
+    assert mine.inner_text() == "first\nsecond"
+    page.get_by_text("About first second").wait_for(timeout=WAIT)
+
+
 def test_what_is_handed_over_and_what_is_not_sent(visit, site):
     page = visit().page
     write(page, "I am unsure")

@@ -202,6 +202,18 @@ def test_texts_are_masked_before_they_are_kept_and_shown_as_text(site, workdir):
     assert b"4111" not in store.file().read_bytes() and b"jane@" not in store.file().read_bytes()
 
 
+def test_lines_are_shown_as_they_were_written_and_the_service_reads_one(site, service):
+    page = press(site.customer(), "/say", text="Hello,\r\n\r\nwhere is it?\r\n020 7946 0958")
+    assert "<p>Hello,\n\nwhere is it?\n[PHONE]</p>" in page
+    assert service.asked[0][1] == {"text": "Hello, where is it? [PHONE]"}
+    client = site.customer()
+    press(client, "/human")
+    (one,) = site.store.open()
+    gus, path = site.staff(), f"/staff/{one.id}"
+    press(gus, f"{path}/take", path)
+    assert "<p>First this,\nthen that.</p>" in press(gus, f"{path}/reply", path, text="First this,\r\nthen that.")
+
+
 def test_bad_input_changes_nothing(site, service):
     client = site.customer(characters=50)
     sent = {"csrf": field(client.get("/").text, "csrf"), "event": "0" * 16}

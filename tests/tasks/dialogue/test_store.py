@@ -100,6 +100,13 @@ def test_what_is_forgotten_is_gone_from_the_disk(kept, engine):
     assert [event.text for event in kept.events("d2")] == ["stays", "stays"]
     if (file := store.file()) is not None:
         assert b"xyzzy" not in file.read_bytes()
+    assert kept.why("d2") == ""
+
+
+def test_a_message_in_lines_is_forgotten_by_its_text(kept, engine):
+    kept.add(said("a", text="Hello,\n\nmy name is\nxyzzy"))
+    assert erase(engine, "support", Subject(frozenset(["Hello, my name is xyzzy"]))) == 1
+    assert kept.dialogue("d1") is None
 
 
 def test_a_database_that_cannot_be_used_is_told(workdir, monkeypatch):
