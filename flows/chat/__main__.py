@@ -13,9 +13,11 @@ def serve(product: str, host: str | None = None, port: int | None = None, servic
     from flows.chat.app import create_app
     from flows.chat.client import KEY, Client, address
     from flows.chat.desk import Desk
+    from flows.chat.notices import noticing
     from flows.chat_settings import load_chat
     from flows.settings import product as settings_of
     from flows.web.process import opened, run
+    from serving.listener import address as where
     from tasks.core.settings import parse
     from tasks.dialogue import store
     from tasks.dialogue.settings import AnswerSettings
@@ -25,8 +27,11 @@ def serve(product: str, host: str | None = None, port: int | None = None, servic
         settings = parse(type(settings), {**settings.model_dump(), "service": service}, "chat")
     client = Client(lambda: address(settings), product, settings.service_seconds, os.environ.pop(KEY, None))
     keys, listener = opened(settings, host, own.port if port is None else port, "The chat")
+    page = (own.address or where(listener)).rstrip("/")
     with store.opened() as engine:
-        run(create_app(Desk(product, settings, keys, store.Store(engine, product), client)), listener)
+        kept = store.Store(engine, product)
+        with noticing(kept, settings.notice_minutes, page):
+            run(create_app(Desk(product, settings, keys, kept, client)), listener)
     return 0
 
 

@@ -68,6 +68,11 @@ class Store:
         found = self._events(events.c.dialogue == dialogue, events.c.what == "said")
         return found[0].text if found else ""
 
+    def why(self, dialogue: str) -> str:
+        """Why a dialogue was handed over last; empty where it never was."""
+        found = self._events(events.c.dialogue == dialogue, events.c.what == "handed_over")
+        return str(found[0].detail.get("why", "")) if found else ""
+
     def untold(self, most: int = 20) -> list[Event]:
         """Answers that a customer found helpful and that the service was not told of, the newest."""
         helpful = sa.select(events.c.request).where(self._its, events.c.what == "rated", events.c.text == "yes")
