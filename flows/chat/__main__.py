@@ -1,6 +1,9 @@
 """`python -m flows.chat PRODUCT`: the chat of a product until SIGTERM or Ctrl-C. `tidegate chat` is the same."""
 
+import logging
 import sys
+
+log = logging.getLogger("tidegate")
 
 
 def serve(product: str, host: str | None = None, port: int | None = None, service: str | None = None) -> int:
@@ -25,8 +28,11 @@ def serve(product: str, host: str | None = None, port: int | None = None, servic
     own, settings = settings_of(product, AnswerSettings), load_chat()
     if service:
         settings = parse(type(settings), {**settings.model_dump(), "service": service}, "chat")
-    client = Client(lambda: address(settings), product, settings.service_seconds, os.environ.pop(KEY, None))
+    key = os.environ.pop(KEY, None)
+    client = Client(lambda: address(settings), product, settings.service_seconds, key)
     keys, listener = opened(settings, host, own.port if port is None else port, "The chat")
+    if keys.team is not None and not key:
+        log.warning("There is a team.yaml, but no %s: the service refuses this page, and people answer all.", KEY)
     page = (own.address or where(listener)).rstrip("/")
     with store.opened() as engine:
         kept = store.Store(engine, product)

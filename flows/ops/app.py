@@ -52,8 +52,10 @@ def home(request: Request, session: Visitor) -> Response:
         return RedirectResponse(f"/lines/{next(iter(lines))}", 303)
     views, open_now = [desk.watch(name).view() for name in lines], open_alerts()
     watched = {name: [alert for alert in open_now if alert.line == name] for name in products}
-    shown = {"views": views, "watched": watched, "products": {**products, **answering}, "queues": desk.queues()}
-    return html(request, "home.html.j2", session, **shown, colours=COLOURS)
+    return html(
+        request, "home.html.j2", session, views=views, watched=watched, products={**products, **answering},
+        queues=desk.queues(), colours=COLOURS,
+    )  # fmt: skip
 
 
 @pages.get("/lines/{line}")

@@ -31,6 +31,7 @@ def site(tmp_path_factory):
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
     assert "Traceback" not in written.read_text()
+    assert "team.yaml, but no TIDEGATE_CHAT_KEY" in written.read_text()
 
 
 @pytest.fixture
