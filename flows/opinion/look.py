@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from flows import alerts
 from flows.lock import hold
-from flows.opinion.scoring import Counts, Scorer, take
+from flows.opinion.scorer import Scorer
+from flows.opinion.scoring import Counts, take
 from flows.settings import product as settings_of
 from serving.log.rows import microseconds, when
 from tasks import inbox

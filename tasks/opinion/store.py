@@ -17,6 +17,8 @@ URL = "TIDEGATE_OPINION_URL"
 DATABASE = Database(URL, "sqlite:///.tidegate/opinion/opinion.db", "opinions", metadata)
 url, file, opened = DATABASE.url, DATABASE.file, DATABASE.opened
 Row = Mapping[str, Any]
+HOUR = 3_600_000_000
+"""Microseconds."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,8 @@ class Store:
         wanted = [row["id"] for row in rows]
         known = self.of_headlines(wanted)
         fresh = sorted({row["id"]: row for row in rows if row["id"] not in known}.values(), key=lambda r: r["time"])
-        near = round(copies_hours * 3_600_000_000)
-        times: dict[str, list[int]] = {}
-        asked = sa.select(headlines.c.split_key, headlines.c.time).where(~headlines.c.copy)
-        for key, time in self._pairs(asked, headlines.c.split_key, [row["split_key"] for row in fresh]):
-            times.setdefault(key, []).append(time)
+        near = round(copies_hours * HOUR)
+        times = {key: [time for (time,) in its] for key, its in self._first(fresh).items()}
         made = []
         for row in fresh:
             before = times.setdefault(row["split_key"], [])
@@ -73,6 +72,20 @@ class Store:
                 for row in fresh for entity in named[row["id"]]]  # fmt: skip
         self._insert(mentions, said)
         return len(fresh)
+
+    def copied(self, rows: Sequence[Row], copies_hours: float) -> dict[str, Row]:
+        """By id, what is said of rows (id, split_key, time) that are copies: label, score, topic and release.
+
+        As it was said of the headline that they repeat, where that stands in the database.
+        """
+        h, near, found = headlines.c, round(copies_hours * HOUR), {}
+        its = self._first(rows, h.label, h.score, h.topic, h.release)
+        for row in rows:
+            for time, *said in its.get(row["split_key"], []):
+                if abs(row["time"] - time) <= near:
+                    found[row["id"]] = dict(zip(("label", "score", "topic", "release"), said, strict=True))
+                    break
+        return found
 
     def said(self, entity: str, since: int, negative: str, topic: str | None = None) -> Said:
         """What was said of an entity since then, of one topic or of all, copies left out."""
@@ -163,6 +176,14 @@ class Store:
         """Note that they were."""
         self.connection.execute(sa.delete(looks).where(looks.c.product == self.product))
         self._insert(looks, [{"product": self.product, "time": now}])
+
+    def _first(self, rows: Sequence[Row], *more: sa.ColumnElement[Any]) -> dict[str, list[list[Any]]]:
+        """By split key, the times of headlines that are no copies, and `more` of each."""
+        h, found = headlines.c, dict[str, list[list[Any]]]()
+        wanted = sa.select(h.split_key, h.time, *more).where(~h.copy)
+        for key, *told in self._pairs(wanted, h.split_key, sorted({row["split_key"] for row in rows})):
+            found.setdefault(key, []).append(told)
+        return found
 
     def _its(self, cause: Cause) -> tuple[sa.ColumnElement[bool], ...]:
         c = causes.c
