@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
@@ -15,8 +15,10 @@ from serving.service import Service, check_texts
 from serving.v1 import STRICT
 from serving.visit import visit
 from tasks.opinion.entities import Matcher, plain, words
-from tasks.opinion.settings import OpinionSettings
 from tasks.text import clean
+
+if TYPE_CHECKING:
+    from tasks.opinion.settings import OpinionSettings
 
 
 class Headlines(BaseModel):
@@ -75,7 +77,7 @@ class Read(NamedTuple):
 class Reader:
     """Finds a product's entities and risk words in texts, as a look does."""
 
-    def __init__(self, settings: OpinionSettings) -> None:
+    def __init__(self, settings: "OpinionSettings") -> None:
         self.settings, self.matcher, rule = settings, Matcher(settings.entities), settings.rules.risk_words
         self.risks = words(rule.words) if rule else None
 
@@ -90,11 +92,11 @@ class Reader:
 
 def add(router: APIRouter, service: Service, products: Products) -> None:
     """Put the route of these products below /v1/products."""
-    readers = {name: Reader(one) for name, one in products.items() if isinstance(one, OpinionSettings)}
+    readers = {name: Reader(one) for name, one in products.items() if one.kind == "opinion"}
 
     @router.post("/{product}/opinions", response_model=Opinions, summary="Say whom texts are about, and how they speak")
     async def opinions(request: Request, product: str, body: Headlines) -> Response:
-        settings = find(service, request, products, product, OpinionSettings)
+        settings: OpinionSettings = find(service, request, products, product, "opinion")
         check_texts(body.texts, service.settings.limits)
         read = await asyncio.to_thread(readers[product].read, body.texts)
         lines = [*settings.needed]
@@ -114,7 +116,7 @@ def add(router: APIRouter, service: Service, products: Products) -> None:
         return Response(to_json(content), media_type="application/json")
 
 
-def told(settings: OpinionSettings, read: Sequence[Read], replies: Mapping[str, Reply]) -> list[dict[str, Any]]:
+def told(settings: "OpinionSettings", read: Sequence[Read], replies: Mapping[str, Reply]) -> list[dict[str, Any]]:
     """What is said of each text, out of what the product found in it and what the lines replied.
 
     A line that did not reply has no release.
@@ -139,7 +141,7 @@ def _said(reply: Reply, at: int) -> dict[str, Any]:
     return {"label": label, "probability": round(probability, 6), "in_scope": inside}
 
 
-def _score(settings: OpinionSettings, reply: Reply, at: int) -> float | None:
+def _score(settings: "OpinionSettings", reply: Reply, at: int) -> float | None:
     values = settings.index.values
     if not set(reply.classes) <= set(values):
         return None

@@ -74,7 +74,7 @@ def routes(service: Service, products: Products) -> APIRouter:
 
     @router.post("/{product}/answer", response_model=Answer, summary="Answer a question, or say that people should")
     async def answer(request: Request, product: str, body: Ask) -> Response:
-        settings = find(service, request, products, product, AnswerSettings)
+        settings: AnswerSettings = find(service, request, products, product, "answer")
         check_text(body.text, service.settings.limits)
         replies = await ask(service, request, [*settings.needed], [body.text], body.deadline_ms)
         found = judged(settings, replies, body.top)

@@ -79,11 +79,9 @@ def load_products(path: Path = PARAMS) -> "dict[str, AnswerSettings | OpinionSet
     content = _read(path).get("products") or {}
     if not isinstance(content, dict):
         raise SettingsError(f"products in {path} must be a block with one block per product, got {content!r}.")
-    from tasks.products import FIRST, KINDS
-
     found, problems = {}, []
     for name, block in content.items():
-        kind = KINDS.get(str(block.get("kind", FIRST))) if isinstance(block, dict) else None
+        kind = _settings_of(block.get("kind", "opinion")) if isinstance(block, dict) else None
         if kind is not None:
             try:
                 found[str(name)] = parse(kind, block, f"products.{name}")
@@ -92,6 +90,19 @@ def load_products(path: Path = PARAMS) -> "dict[str, AnswerSettings | OpinionSet
     if problems:
         raise SettingsError("\n".join(problems))
     return found
+
+
+def _settings_of(kind: Any) -> "type[AnswerSettings] | type[OpinionSettings] | None":
+    """What a product of a kind is set by; a service without products of opinion need not load its sources."""
+    if kind == "answer":
+        from tasks.dialogue.settings import AnswerSettings
+
+        return AnswerSettings
+    if kind == "opinion":
+        from tasks.opinion.settings import OpinionSettings
+
+        return OpinionSettings
+    return None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tasks.opinion.settings import OpinionSettings
 
 FIRST = "opinion"
 """The kind of a product that names none: for long there was no other."""
-KINDS: dict[str, type[OpinionSettings] | type[AnswerSettings]] = {FIRST: OpinionSettings, "answer": AnswerSettings}
+KINDS = (FIRST, "answer")
 
 
 def _kind(given: Any) -> Any:
