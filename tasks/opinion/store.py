@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tasks.database import Database
 from tasks.opinion.rules import Finding
-from tasks.opinion.said import Said
+from tasks.opinion.said import DAY, Said
 from tasks.opinion.tables import causes, headlines, indices, looks, mentions, metadata, taken
 
 URL = "TIDEGATE_OPINION_URL"
@@ -125,16 +125,32 @@ class Store:
         wanted = wanted.where(*([h.topic == topic] if topic else [])).order_by(h.time.desc(), h.id).limit(most)
         return [dict(row._mapping) for row in self.connection.execute(wanted)]
 
-    def set_index(self, entity: str, topic: str, rows: Sequence[Row]) -> None:
-        """Put an entity's index of a topic (day, headlines, value, low, high) in the place of what was there."""
-        its = (indices.c.product == self.product, indices.c.entity == entity, indices.c.topic == topic)
-        self.connection.execute(sa.delete(indices).where(*its))
-        self._insert(indices, [{**row, "product": self.product, "entity": entity, "topic": topic} for row in rows])
+    def set_index(self, entity: str, topic: str, rows: Sequence[Row], since_day: int = 0) -> None:
+        """Put an entity's index of a topic (day, headlines, value, low, high) in the place of what was there.
 
-    def drawn(self, entity: str) -> list[str]:
-        """The topics of which an entity has an index; "" is all of them."""
-        wanted = sa.select(indices.c.topic).where(indices.c.product == self.product, indices.c.entity == entity)
-        return sorted(self.connection.scalars(wanted.distinct()))
+        What it was before `since_day` stays.
+        """
+        i = indices.c
+        its = (i.product == self.product, i.entity == entity, i.topic == topic, i.day >= since_day)
+        self.connection.execute(sa.delete(indices).where(*its))
+        named = {"product": self.product, "entity": entity, "topic": topic}
+        self._insert(indices, [{**row, **named} for row in rows if row["day"] >= since_day])
+
+    def drawn(self, entity: str, day: int) -> dict[str, int]:
+        """The topics of which an entity has an index ("" is all of them), and the headlines in it before a day."""
+        older = sa.case((indices.c.day < day, indices.c.headlines), else_=0)
+        wanted = sa.select(indices.c.topic, sa.func.sum(older)).group_by(indices.c.topic)
+        wanted = wanted.where(indices.c.product == self.product, indices.c.entity == entity)
+        return {topic: int(many) for topic, many in self.connection.execute(wanted)}
+
+    def older(self, entity: str, day: int) -> dict[str, int]:
+        """How many headlines of an entity are of before a day, by topic and of all (""), copies left out."""
+        h = headlines.c
+        wanted = sa.select(h.topic, sa.func.count()).join_from(mentions, headlines, self._joined()).group_by(h.topic)
+        wanted = wanted.where(mentions.c.product == self.product, mentions.c.entity == entity, ~h.copy)
+        rows = self.connection.execute(wanted.where(mentions.c.time < day * DAY)).all()
+        found = {row[0]: int(row[1]) for row in rows}
+        return {**found, "": sum(found.values())}
 
     def index(self, entity: str, topic: str, since_day: int) -> list[Row]:
         """The index of an entity by days."""
