@@ -146,4 +146,4 @@ def _score(settings: "OpinionSettings", reply: Reply, at: int) -> float | None:
     if not set(reply.classes) <= set(values):
         return None
     worth = zip((values[label] for label in reply.classes), reply.probabilities[at].tolist(), strict=True)
-    return round(sum(value * probability for value, probability in worth), 6)
+    return round(float(sum(value * probability for value, probability in worth)), 6)

@@ -2,6 +2,7 @@
 
 from flows.lock import hold
 from tasks import consolidate as small
+from tasks import inbox
 from tasks.core.line import Line
 from tasks.opinion.store import Store, file, opened
 from tasks.sync import alone
@@ -20,7 +21,7 @@ def consolidate(line: Line, dry_run: bool = False) -> int:
     with hold(f"opinion-{line.name}", busy), alone(line), opened() as engine:
         many = 0 if dry_run else _sweep(line)  # or what a killed one left would be counted in twice
         with engine.connect() as connection:
-            names = [path.stem for path in small.inbox.batches(line)]
+            names = [path.stem for path in inbox.batches(line)]
             done = set(names) - set(Store(connection, line.name).new_batches(names))
         groups = small.small(line, done)
         if dry_run:
