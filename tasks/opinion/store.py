@@ -73,12 +73,12 @@ class Store:
         self._insert(mentions, said)
         return len(fresh)
 
-    def copied(self, rows: Sequence[Row], copies_hours: float) -> dict[str, Row]:
+    def copied(self, rows: Sequence[Row], copies_hours: float) -> dict[str, dict[str, Any]]:
         """By id, what is said of rows (id, split_key, time) that are copies: label, score, topic and release.
 
         As it was said of the headline that they repeat, where that stands in the database.
         """
-        h, near, found = headlines.c, round(copies_hours * HOUR), {}
+        h, near, found = headlines.c, round(copies_hours * HOUR), dict[str, dict[str, Any]]()
         its = self._first(rows, h.label, h.score, h.topic, h.release)
         for row in rows:
             for time, *said in its.get(row["split_key"], []):
