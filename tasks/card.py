@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[–\d.,% ]*( to [\d.]+)?|[≥≤] .*")
 PLOTS = ("confusion", "reliability")
+SLICED = {"accuracy": "accuracy", "f1_macro": "F1 macro", "ndcg_at_10": "NDCG@10", "recall_at_10": "recall@10"}
+"""What is told of slices, with its name for people; an interval of the first that there is."""
 MOST_ROWS = 60  # a table longer than this is cut in the card; the whole of it is in the evidence
 
 
@@ -156,13 +158,14 @@ def _classes(metrics: Mapping[str, Any]) -> Table:
 
 
 def _slices(metrics: Mapping[str, Any]) -> Table:
-    columns = ("rows", "accuracy", "f1_macro")
+    every = [(by, name, told) for by, group in metrics.get("slices", {}).items() for name, told in group.items()]
+    columns = [column for column in SLICED if any(column in told for _, _, told in every)] or ["accuracy"]
     rows = [
-        (by, name, *(number(scores.get(column)) for column in columns), _interval(scores, "accuracy"))
-        for by, group in metrics.get("slices", {}).items()
-        for name, scores in group.items()
+        (by, name, *(number(told.get(column)) for column in ("rows", *columns)), _interval(told, columns[0]))
+        for by, name, told in every
     ]
-    return Table(("by", "slice", "rows", "accuracy", "F1 macro", "95% interval of accuracy"), rows[:MOST_ROWS])
+    names = [SLICED[column] for column in columns]
+    return Table(("by", "slice", "rows", *names, f"95% interval of {names[0]}"), rows[:MOST_ROWS])
 
 
 def _behaviour(metrics: Mapping[str, Any]) -> Table:
