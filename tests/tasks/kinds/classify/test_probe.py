@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 import yaml
@@ -14,9 +15,10 @@ from tasks.core.errors import SettingsError
 from tasks.core.files import read_json, sha256, write_json, write_parquet
 from tasks.core.line import Line
 from tasks.core.stage import execute
+from tasks.export import to_onnx
 from tasks.kinds.classify import probe
 from tasks.kinds.classify.checkpoint import Checkpoint
-from tasks.kinds.classify.export import wrap
+from tasks.kinds.classify.export import CORE, wrap
 from tasks.kinds.classify.train import Classification
 from tasks.rows import LABELED
 from tasks.train import train
@@ -128,6 +130,17 @@ def test_training_goes_on_from_the_probe(ready):
     logits, embedding = module(ids, torch.ones_like(ids))
     assert facts["labels"] == LABELS
     torch.testing.assert_close(logits, module.model.classifier(embedding))
+
+
+def test_the_graph_answers_as_torch_does(ready, tmp_path):
+    begun().save(tmp_path)
+    module, _ = wrap(tmp_path)
+    ids, mask = torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    example = {"input_ids": torch.ones((2, 8), dtype=torch.int64), "attention_mask": torch.ones((2, 8)).long()}
+    graph = to_onnx(module, example, CORE, opset=20).SerializeToString()
+    found = ort.InferenceSession(graph).run(CORE, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
+    for mine, torchs in zip(found, module(ids, mask), strict=True):
+        np.testing.assert_allclose(mine, torchs.detach().numpy(), atol=1e-5)
 
 
 def test_a_training_broken_at_any_time_ends_as_an_unbroken_one(ready, tiny_encoder, monkeypatch):
