@@ -23,7 +23,7 @@ class EmbeddingClassifier(PreTrainedModel):
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.encoder = AutoModel.from_config(config)
+        self.encoder = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()  # type: ignore[no-untyped-call]
 

@@ -32,7 +32,7 @@ def logistic(embeddings: Floats, targets: NDArray[np.int64], weights: str = "non
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     model = LogisticRegression(
         C=STRENGTH, max_iter=ITERATIONS, class_weight="balanced" if weights == "balanced" else None
