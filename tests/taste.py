@@ -1,0 +1,68 @@
+"""A release of kind rank made by hand: films of three sorts, and a graph that sums what a user liked."""
+
+import numpy as np
+
+from tasks.core.files import write_json
+from tasks.inference import Model, open_session, read_signature
+from tasks.kinds.rank.serve import answering, cleaning
+from tasks.kinds.rank.shared import catalogue
+from tasks.kinds.rank.shared.catalogue import Catalogue
+
+GRAPH = """
+<ir_version: 8, opset_import: ["": 18]>
+tower (float[rows, length, 3] vectors, int64[rows, length] classes)
+=> (float[rows, 4] user, float[rows, length, 3] parts)
+<float[4] rates = {0, -1, 0.1, 1}, int64[1] last = {-1}, int64[1] places = {1}, float one = {1}, float[1] nothing = {0}>
+{
+  rated = Gather(rates, classes)
+  weights = Unsqueeze(rated, last)
+  parts = Mul(vectors, weights)
+  sum = ReduceSum <keepdims = 0> (parts, places)
+  all = ReduceSum <keepdims = 1> (sum, last)
+  zero = Mul(all, nothing)
+  ones = Add(zero, one)
+  user = Concat <axis = 1> (sum, ones)
+}
+"""
+FILMS = {
+    "50": ("Star <i>Wars</i> & co", "space", 0.9),
+    "172": ("The Empire", "space", 0.4),
+    "181": ("The Return", "space", 0.3),
+    "12": ("A Night of Fear", "fear", 0.5),
+    "13": ("Fear Again", "fear", 0.2),
+    "70": ("Four Weddings", "love", 0.6),
+    "71": ("", "love", 0.1),
+}
+"""By id: title, sort, and how popular it is. One has no text."""
+SORTS = ["space", "fear", "love"]
+LIKE, DISLIKE = 4.0, 3.0
+
+
+def items() -> Catalogue:
+    """The films with vectors of length 1, nearly the same for those of a sort."""
+    vectors = np.eye(3, dtype=np.float32)[[SORTS.index(sort) for _, sort, _ in FILMS.values()]]
+    vectors = vectors + np.linspace(0, 0.1, vectors.size, dtype=np.float32).reshape(vectors.shape)
+    popular = np.array([[share] for *_, share in FILMS.values()], dtype=np.float32)
+    return Catalogue(list(FILMS), [title for title, *_ in FILMS.values()], vectors, np.hstack([vectors, popular]))
+
+
+def model(folder, films: Catalogue | None = None) -> Model:
+    """Write a model of kind rank into the folder, and load it."""
+    import onnx
+
+    films = films or items()
+    onnx.save(onnx.parser.parse_model(GRAPH), folder / "fp32.onnx")
+    catalogue.write(folder / "fp32.items.npz", films)
+    write_json(
+        folder / "signature.json",
+        {
+            "schema_version": 1, "kind": "rank", "labels": films.ids, "max_length": 5, "pad_id": 0,
+            "inputs": ["vectors", "classes"], "outputs": ["user", "parts"], "opset": 18,
+            "variants": {"fp32": {"file": "fp32.onnx", "size": (folder / "fp32.onnx").stat().st_size}},
+            "calibration": {"fp32": {"method": "temperature", "temperature": 0.5}},
+            "tastes": {"like": LIKE, "dislike": DISLIKE},
+        },
+    )  # fmt: skip
+    signature = read_signature(folder / "signature.json")
+    session = open_session(folder / "fp32.onnx", threads=1)
+    return Model(signature, "fp32", session, None, cleaning(None), answering(folder, signature, "fp32"))
