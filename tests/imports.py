@@ -1,6 +1,7 @@
 """What a stage really imports, read off the code: the measure for dvc.yaml's deps and versions/*.txt."""
 
 import functools
+import re
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -9,7 +10,7 @@ import grimp
 import yaml
 
 ROOT = Path(__file__).parent.parent
-KINDS = ["classify", "retrieve"]
+KINDS = ["classify", "retrieve", "rank"]
 PLUMBING = {
     "pydantic", "pydantic-core", "pyyaml", "tqdm", "filelock", "tenacity", "httpx", "huggingface-hub", "fsspec",
     "psutil",
@@ -54,7 +55,7 @@ def kind_modules(stage, kind):
 
 
 def own_files(stage):
-    """The project's files among them, tasks/core as one folder and packages' __init__ as their file."""
+    """The project's files among them: tasks/core and a kind's shared/ as one folder, packages as their __init__."""
     files = set()
     for module in reached(stage):
         path = ROOT / Path(*module.split("."))
@@ -62,6 +63,8 @@ def own_files(stage):
             continue
         if module == "tasks" or module.startswith("tasks.core"):
             files.add("tasks/core")
+        elif shared := re.match(r"(tasks/kinds/\w+/shared)\b", path.relative_to(ROOT).as_posix()):
+            files.add(shared[1])
         elif path.is_dir():
             files.add(f"{path.relative_to(ROOT).as_posix()}/__init__.py")
         else:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks.core.errors import StageError
 from tasks.core.files import read_json
 from tasks.kinds.rank.shared import history
-from tasks.kinds.rank.shared.catalogue import Catalogue
+from tasks.kinds.rank.shared.catalogue import ARRAYS, Catalogue
 from tasks.kinds.rank.shared.history import Tastes
 
 Floats = NDArray[np.float32]
@@ -37,8 +37,7 @@ class Checkpoint:
                 {name.removeprefix("user."): tensor for name, tensor in tensors.items() if name.startswith("user.")}
             )
             self.tower.eval()
-            vectors = (tensors[name].numpy() for name in ("inward", "outward"))
-            self.catalogue = Catalogue(entries["id"], entries["text"], *vectors)
+            self.catalogue = Catalogue(entries["id"], entries["text"], *(tensors[name].numpy() for name in ARRAYS))
             self.tastes = Tastes(self.facts["like"], self.facts["dislike"])
             self.longest, self.temperature = int(self.facts["history"]), float(self.facts["temperature"])
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
@@ -60,11 +59,11 @@ class Checkpoint:
 
         numbers = self.catalogue.numbers
         for start in range(0, len(texts), batch_size):
-            told = [history.read(text) for text in texts[start : start + batch_size]]
+            told, moments = zip(*map(history.parse, texts[start : start + batch_size]), strict=True)
             items, classes = history.arrays(told, numbers, self.tastes, self.longest)
             with torch.inference_mode():
                 vectors = torch.from_numpy(self.catalogue.inward[items])
                 user, _ = self.tower(vectors, torch.from_numpy(classes))
-            found = user.numpy() @ self.catalogue.outward.T
+            found = user.numpy() @ self.catalogue.outward.T + self.catalogue.popular(moments)
             found[history.seen(told, numbers)] = -np.inf
             yield found

@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.core.errors import DataError
 from tasks.core.files import read_json, read_parquet
 from tasks.core.line import Line
 from tasks.examination import Examination, examples
 from tasks.kinds.common import behaviour
 from tasks.kinds.common.examine import Subject, figures, present
-from tasks.kinds.rank import rows
+from tasks.kinds.rank.shared import users
 from tasks.slices import Mask
 from tasks.verdict import limit
 
 if TYPE_CHECKING:
-    import pandas as pd
 
     from tasks.evaluate import EvaluateSettings
     from tasks.quality_gate import QualityGateSettings
@@ -34,31 +32,18 @@ class Ranked(Subject):
 
 def subject(line: Line, _evaluated: "EvaluateSettings", text: "TextSettings") -> Ranked:
     """Read what evaluate wrote, and split/{train, validation, test}.parquet."""
-    test, validation = (told(line, side) for side in ("test", "validation"))
+    test, validation = (users.told(line, side) for side in ("test", "validation"))
     return Ranked(
         line,
         read_json(line.file("evaluate", "metrics.json")),
         test,
         validation,
         ways={},
-        train=rows.keys(line),
+        train=users.keys(line),
         behaved=behaviour.none(),
         labels=read_json(line.file("evaluate", "contract.json"))["labels"],
         text=text,
     )
-
-
-def told(line: Line, side: str) -> "pd.DataFrame":
-    """The rows of a side with the answers that evaluate stored.
-
-    Raises DataError where the two are not of the same rows in the same order.
-    """
-    asked = rows.judged(line, side)
-    answers = line.file("evaluate", "predictions.parquet" if side == "test" else f"{side}.parquet")
-    known = read_parquet(answers)
-    if asked["id"].tolist() != known["id"].tolist():
-        raise DataError(f"{answers} does not hold the users of split/{side}.parquet. Run evaluate again.")
-    return known.assign(text=asked["text"], targets=asked["targets"])
 
 
 def leaked(of: Subject, _settings: "QualityGateSettings") -> Examination:

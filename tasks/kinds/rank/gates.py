@@ -12,9 +12,8 @@ from tasks.core.line import Line
 from tasks.examination import Examination, to_look_at
 from tasks.inference import Model, Signature
 from tasks.kinds.common.gates import ALONE, BATCHES, limit
-from tasks.kinds.rank.examine import told
 from tasks.kinds.rank.serve import probe
-from tasks.kinds.rank.shared import rankings
+from tasks.kinds.rank.shared import rankings, users
 from tasks.verdict import Check
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Measured:
     """The test rows with the torch model's lists: the measure of every variant."""
 
     rows: "pd.DataFrame"
-    """As tasks.kinds.rank.examine has it."""
+    """As tasks.kinds.rank.shared.users has it."""
 
     @property
     def texts(self) -> list[str]:
@@ -40,7 +39,7 @@ class Measured:
 
 def measured(line: Line, signature: Signature) -> Measured:  # noqa: ARG001 - items that are not known are nobody's
     """Read split/*.parquet and evaluate/predictions.parquet. Raises DataError where they do not go together."""
-    return Measured(told(line, "test"))
+    return Measured(users.told(line, "test"))
 
 
 def contract(

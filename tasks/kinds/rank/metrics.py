@@ -12,9 +12,8 @@ from tasks.core.line import Line
 from tasks.core.progress import progress
 from tasks.kinds.common import behaviour as judged_behaviour
 from tasks.kinds.common import metrics, scores
-from tasks.kinds.rank import rows
 from tasks.kinds.rank.checkpoint import Checkpoint
-from tasks.kinds.rank.shared import history, rankings
+from tasks.kinds.rank.shared import history, rankings, users
 from tasks.kinds.rank.shared.rankings import Floats
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def evaluate(line: Line, settings: "EvaluateSettings", out: Path) -> None:
     if behaviour.load(line.folder / "behaviour.yaml").tests:
         raise SettingsError(f"{line.folder}/behaviour.yaml has tests, but this line reads histories, not texts: [].")
     model = Checkpoint(line.folder / "train")
-    sides = {side: answered(rows.judged(line, side), model, settings) for side in rows.BEFORE}
+    sides = {side: answered(users.judged(line, side), model, settings) for side in users.BEFORE}
     test = sides["test"]
     counts = read_parquet(line.file("split", "train.parquet"), ["label"])["label"].value_counts()
     popular = bands(counts, model.labels)

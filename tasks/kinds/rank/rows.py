@@ -1,79 +1,8 @@
-"""The rows that judge: a user's history as the text, and what that user liked after it.
+"""The rows that judge a ranking model: users, with what they liked later."""
 
-`label` is the first item that was liked, `targets` are all of them. A user who liked nothing later judges nothing.
-"""
+from tasks.kinds.rank.shared.users import judged, keys
 
-import hashlib
-from typing import TYPE_CHECKING
-
-from tasks.core.errors import DataError
-from tasks.core.files import read_json, read_parquet
-from tasks.core.line import Line
-from tasks.kinds.rank.shared import history
-from tasks.kinds.rank.shared.history import Tastes
-
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["REFERENCE", "judged", "keys"]
 
 REFERENCE = ["id", "text", "source", "label", "targets"]
-BEFORE = {"validation": ("train",), "test": ("train", "validation")}
-COLUMNS = ["id", "group", "source", "label", "rating_mean", "created_at"]
-
-
-def judged(line: Line, side: str) -> "pd.DataFrame":
-    """A row per user who likes an item on this side, ordered by id: id, text, source, split_key, label, targets.
-
-    Reads split/*.parquet, and what counts as liked from train/config.json. Raises DataError where nobody does.
-    """
-    facts = read_json(line.file("train", "config.json"))
-    tastes = Tastes(facts["like"], facts["dislike"])
-    before = _events(line, BEFORE[side])
-    later = _events(line, (side,))
-    liked = later[tastes.classes(later["rating_mean"].to_numpy(dtype=float)) == history.LIKED]
-    if liked.empty:
-        raise DataError(
-            f"No user likes anything in split/{side}.parquet: no rating is {tastes.like:g} or more. Lower "
-            f"lines.{line.name}.train.rank.like, or bring more events."
-        )
-    told = _histories(before[before["group"].isin(liked["group"])], facts["history"])
-    rows = liked.groupby("group").agg(
-        id=("id", "first"), source=("source", "first"), label=("label", "first"), targets=("label", list)
-    )
-    rows = rows.assign(text=told.reindex(rows.index).fillna("[]"), split_key=_keys(rows.index, rows["label"]))
-    result: pd.DataFrame = rows.sort_values("id").reset_index(drop=True)
-    return result
-
-
-def keys(line: Line) -> "pd.DataFrame":
-    """split_key and side of all that was learned from and that judges: a user and an item each."""
-    import pandas as pd
-
-    seen = [_events(line, (side,)).assign(side=side) for side in ("train",)]
-    learned = [frame.assign(split_key=_keys(frame["group"], frame["label"])) for frame in seen]
-    judging = [judged(line, side).assign(side=side) for side in BEFORE]
-    return pd.concat([frame[["split_key", "side"]] for frame in [*learned, *judging]], ignore_index=True)
-
-
-def _events(line: Line, sides: tuple[str, ...]) -> "pd.DataFrame":
-    """The events of users in their order."""
-    import pandas as pd
-
-    frame = pd.concat([read_parquet(line.file("split", f"{side}.parquet"), COLUMNS) for side in sides])
-    return frame.dropna(subset=["group"]).sort_values(["group", "created_at", "id"], kind="stable")
-
-
-def _histories(frame: "pd.DataFrame", longest: int) -> "pd.Series[str]":
-    """The history of each user, by user."""
-    import pandas as pd
-
-    events = frame.groupby("group").tail(longest)
-    ratings = events["rating_mean"].astype(object).where(events["rating_mean"].notna(), None)
-    told = events.assign(event=pd.Series([*zip(events["label"], ratings, strict=True)], index=events.index))
-    found: pd.Series[str] = told.groupby("group")["event"].agg(lambda rows: history.write(list(rows)))
-    return found
-
-
-def _keys(users: "pd.Series[str]", items: "pd.Series[str]") -> list[str]:
-    """Names a user with an item, and tells neither."""
-    pairs = zip(users, items, strict=True)
-    return [hashlib.sha256(f"{user}\n{item}".encode()).hexdigest()[:32] for user, item in pairs]
+"""What a release keeps of them."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tasks.inference import Signature
 
 OUTPUTS = ("user", "parts")
-"""user [rows, width + 1]: what is multiplied with items; parts [rows, places, width]: its summands."""
+"""user [rows, width]: what is multiplied with items; parts [rows, places, width]: its summands."""
 ROWS = 256  # histories that are computed together
 
 
@@ -37,13 +37,19 @@ class Answering:
     """Events of a history that are read: the last ones."""
 
     def read(self, session: "ort.InferenceSession", texts: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """The graph's `user` [rows, width + 1] for histories, and which items each names, `seen` [rows, items]."""
-        users, seen = [], []
+        """The graph's `user` [rows, width] for histories; what each gives an item, `scores`; which are `seen` there.
+
+        The latter two are [rows, items].
+        """
+        users, seen, popular = [], [], []
         for start in range(0, len(texts), ROWS):
-            told = [history.read(text) for text in texts[start : start + ROWS]]
+            told, moments = zip(*map(history.parse, texts[start : start + ROWS]), strict=True)
             users.append(session.run(["user"], self.inputs(told))[0])
             seen.append(history.seen(told, self.catalogue.numbers))
-        return {"user": np.concatenate(users), "seen": np.concatenate(seen)}
+            popular.append(self.catalogue.popular(moments))
+        user = np.concatenate(users)
+        scores = user @ self.catalogue.outward.T + np.concatenate(popular)
+        return {"user": user, "scores": scores, "seen": np.concatenate(seen)}
 
     def inputs(self, histories: Sequence[Sequence[history.Event]]) -> dict[str, NDArray[Any]]:
         """What the graph reads of histories."""
@@ -51,11 +57,9 @@ class Answering:
         return {"vectors": self.catalogue.inward[items], "classes": classes}
 
     def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Answers:
-        """The answers for `user` and `seen`: probabilities over all items, none for those that the user has."""
-        scores = outputs["user"] @ self.catalogue.outward.T
-        scores = np.where(outputs["seen"], -np.inf, scores)
-        every = ~np.isfinite(scores).any(axis=1)  # who has all items is told of them again
-        scores[every] = (outputs["user"] @ self.catalogue.outward.T)[every]
+        """The answers for what was read: probabilities over all items, none for those that the user has."""
+        every = outputs["seen"].all(axis=1, keepdims=True)  # who has all items is told of them again
+        scores = np.where(outputs["seen"] & ~every, -np.inf, outputs["scores"])
         probabilities = calibration.apply(self.calibrated, scores).astype(np.float32)
         names = np.array(self.catalogue.ids, dtype=object)
         return Answers(names[probabilities.argmax(axis=1)], probabilities, _of_length_one(outputs["user"]))
@@ -64,16 +68,16 @@ class Answering:
         self, session: "ort.InferenceSession", text: str, top: int, exclude_seen: bool = True, diversity: float = 0.0
     ) -> list[Listed]:
         """The list for one history; from `diversity` 0, the best items, to 1, the most different ones."""
-        events = history.read(text)
+        events, moment = history.parse(text)
         user, parts = session.run(list(OUTPUTS), self.inputs([events]))
         numbers = self.catalogue.numbers
-        scores = (user @ self.catalogue.outward.T)[0].astype(np.float64)
+        scores = (user @ self.catalogue.outward.T + self.catalogue.popular([moment]))[0].astype(np.float64)
         probabilities = calibration.apply(self.calibrated, scores[None])[0]
         gone = {numbers[item] for item, _ in events if item in numbers} if exclude_seen else set()
         most = min(len(scores), len(gone) + top * (lists.CONSIDERED if diversity else 1))
         best = np.argpartition(-scores, most - 1)[:most]
         best = np.array([at for at in best[np.lexsort((best, -scores[best]))] if at not in gone], dtype=np.int64)
-        chosen = lists.varied(best, scores[best], self.catalogue.outward[best, :-1], top, diversity)
+        chosen = lists.varied(best, scores[best], self.catalogue.outward[best], top, diversity)
         known = [numbers[item] for item, _ in events if item in numbers][-self.longest :][::-1]
         return [
             Listed(
@@ -89,7 +93,7 @@ class Answering:
 
 
 def _of_length_one(vectors: Floats) -> Floats:
-    """Embeddings; a user without history has one of popularity alone."""
+    """Embeddings; that of a user without history is nought."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     found: Floats = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
     return found

@@ -131,7 +131,7 @@ class Ranking:
         outward = self.model.items("out", kept)[chosen]
         moment, row = np.unique(moments, return_inverse=True)
         bias = self.model.bias(self.features[torch.from_numpy(moment)][:, chosen])
-        found: torch.Tensor = user[:, :-1] @ outward.T + bias[torch.from_numpy(row)]
+        found: torch.Tensor = user @ outward.T + bias[torch.from_numpy(row)]
         return found
 
     def validate(self) -> dict[str, float]:
@@ -176,13 +176,12 @@ class Ranking:
 
     def save(self, out: Path) -> None:
         """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json."""
-        last = torch.from_numpy(self.time.features[-1])
         entries = json.dumps({"id": self.labels, "text": self.names}, ensure_ascii=False).encode()
         self.model.eval()
         with torch.inference_mode():
-            outward = torch.cat([self.model.items("out"), self.model.bias(last)[:, None]], dim=1)
             tensors = {
-                "inward": self.model.items("in"), "outward": outward,
+                "inward": self.model.items("in"), "outward": self.model.items("out"),
+                "popularity": self.model.bias(self.features), "points": torch.from_numpy(self.time.points),
                 "entries": torch.from_numpy(np.frombuffer(entries, np.uint8).copy()),
                 **{f"user.{name}": parameter for name, parameter in self.model.user.state_dict().items()},
             }  # fmt: skip

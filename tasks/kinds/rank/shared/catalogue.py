@@ -1,7 +1,7 @@
 """The items of a release: their ids and texts, and what the towers made of each."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 FILE = "items.npz"
 """The items of a variant are `<variant>.items.npz` beside its graph."""
-ARRAYS = ("inward", "outward")
+ARRAYS = ("inward", "outward", "popularity", "points")
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,22 @@ class Catalogue:
     inward: Floats
     """[items, width], an item as a part of a history."""
     outward: Floats
-    """[items, width + 1], an item as what is looked for; the last column is what does not depend on the user."""
+    """[items, width], an item as what is looked for."""
+    popularity: Floats
+    """[points + 1, items], what speaks for an item whoever asks: before the first point of time, and from each on."""
+    points: NDArray[np.float64]
+    """[points], seconds since 1970, rising."""
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:
         """The number of each item."""
         return {item: number for number, item in enumerate(self.ids)}
+
+    def popular(self, moments: Sequence[float | None]) -> Floats:
+        """[rows, items], what speaks for items at each of some moments; None is the last that is known of."""
+        last = len(self.points)
+        places = [last if at is None else int(np.searchsorted(self.points, at, side="right")) for at in moments]
+        return self.popularity[places]
 
 
 def write(path: Path, catalogue: Catalogue) -> None:
@@ -56,6 +66,8 @@ def read(path: Path) -> Catalogue:
         raise StageError(f"{path} is missing: the model has no items to recommend. Export and release again.") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise StageError(f"{path} is broken ({error}). Export and release again.") from None
-    if not len(found.ids) == len(found.texts) == len(found.inward) == len(found.outward) > 0:
+    if not len(found.ids) == len(found.texts) == len(found.inward) == len(found.outward) > 0 or (
+        found.popularity.shape != (len(found.points) + 1, len(found.ids))
+    ):
         raise StageError(f"{path} is broken: it has no items, or not all of each. Export and release again.")
     return found

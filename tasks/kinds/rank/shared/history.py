@@ -1,7 +1,8 @@
 """A user's history as one text, and as the arrays that the user tower reads.
 
-The text is JSON, `[["50",5],["172",null]]`: items with the rating given to each, the oldest first. There is one way to
-write a history, so that a history can stand wherever a text does: in the reference of a release, in the log.
+The text is JSON, `[["50",5],["172",null]]`: items with the rating given to each, the oldest first. Before them may
+stand a time in seconds since 1970, `[889237269,["50",5]]`: the list is to be as of then. There is one way to write a
+history, so that one can stand wherever a text does: in the reference of a release, in the log.
 """
 
 import json
@@ -39,36 +40,50 @@ class Tastes:
         return found.astype(np.int64)
 
 
-def write(events: Sequence[Event]) -> str:
-    """The text of a history."""
-    return json.dumps([[item, _plain(rating)] for item, rating in events], ensure_ascii=False, separators=(",", ":"))
+def write(events: Sequence[Event], at: float | None = None) -> str:
+    """The text of a history, and of the time of asking where that is not now."""
+    moment = [] if at is None else [_plain(at)]
+    told = [*moment, *([item, _plain(rating)] for item, rating in events)]
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def read(text: str) -> list[Event]:
     """The events of a history's text. Raises DataError where it is none."""
+    return parse(text)[0]
+
+
+def parse(text: str) -> tuple[list[Event], float | None]:
+    """The events of a history's text, and the time of asking where it names one. Raises DataError where it is none."""
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         content = None
     if not isinstance(content, list):
         raise DataError(_wrong(text))
-    return [_event(one, text) for one in content]
+    timed = bool(content) and _is_number(content[0])
+    at = _number(content[0], text) if timed else None
+    return [_event(one, text) for one in content[timed:]], at
 
 
 def _event(one: Any, text: str) -> Event:
     item, rating = one if isinstance(one, list) and len(one) == 2 else (one, None)
-    known = rating is None or (isinstance(rating, int | float) and not isinstance(rating, bool))
-    if not isinstance(item, str) or not 0 < len(item) <= LONGEST_ID or not known:
+    if not isinstance(item, str) or not 0 < len(item) <= LONGEST_ID:
         raise DataError(_wrong(text))
-    if rating is None:
-        return item, None
+    return item, None if rating is None else _number(rating, text)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: Any, text: str) -> float:
     try:
-        number = float(rating)
+        number = float(value) if _is_number(value) else math.nan
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
         raise DataError(_wrong(text))
-    return item, number
+    return number
 
 
 def _wrong(text: str) -> str:
@@ -78,13 +93,13 @@ def _wrong(text: str) -> str:
     )
 
 
-def _plain(rating: float | None) -> float | int | None:
-    return int(rating) if rating is not None and float(rating).is_integer() else rating
+def _plain(number: float | None) -> float | int | None:
+    return int(number) if number is not None and float(number).is_integer() else number
 
 
 def canonical(text: str) -> str:
     """The one way to write the history that a text tells of. Raises DataError where it is none."""
-    return write(read(text))
+    return write(*parse(text))
 
 
 def arrays(

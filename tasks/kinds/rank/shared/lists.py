@@ -66,7 +66,7 @@ def reasons(catalogue: Catalogue, parts: Floats, history: Sequence[int], item: i
     A user's vector is a sum over the history, so that what each place of it adds to the score is exact: `parts`
     [places, width] are the summands of the items `history` [places].
     """
-    added = parts @ catalogue.outward[item, :-1]
+    added = parts @ catalogue.outward[item]
     gain = np.where(added > 0, added, 0)
     best = np.argsort(-gain, kind="stable")[:REASONS]
     return [

@@ -20,12 +20,11 @@ SHARPNESS = 25.0  # of scores as logits, at the start: less of it, and popularit
 
 
 class UserTower(nn.Module):
-    """`(vectors, classes)` to `user` and `parts`.
+    """`(vectors, classes)` to `user` [rows, width] and `parts` [rows, places, width], the summands that make it.
 
     vectors [rows, places, width] are the items of histories, the latest first, and classes int64 [rows, places] how
     they were rated (tasks.kinds.rank.shared.history). A user is the sum of the items, each weighed by its age and by
-    how it was rated, by each of HEADS parts of the width in its own way: parts [rows, places, width] are the summands,
-    and user [rows, width + 1] is their sum with a 1 behind, for what does not depend on the user.
+    how it was rated, by each of HEADS parts of the width in its own way.
     """
 
     def __init__(self) -> None:
@@ -50,8 +49,7 @@ class UserTower(nn.Module):
         width = vectors.shape[-1] // HEADS
         weights = self.weights(classes).repeat_interleave(width, dim=-1)
         parts = self.sharpness.exp() * weights * vectors
-        user = parts.sum(dim=1)
-        return torch.cat([user, torch.ones_like(user[:, :1])], dim=-1), parts
+        return parts.sum(dim=1), parts
 
 
 class Towers(nn.Module):

@@ -1,0 +1,176 @@
+"""A whole line of kind rank on a tiny encoder: ten stages, a release, a comparison, and the service that answers."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from releases import Kept
+from tasting import TASTES, events, taste_params
+from toy import walked
+
+from serving.batcher import BatchSettings
+from serving.deployment import Pointer, ServingFolder
+from serving.hub import Hub
+from serving.metrics import Metrics
+from tasks.bundle import release_id
+from tasks.compare import compare
+from tasks.comparison import CompareSettings
+from tasks.core.errors import SettingsError
+from tasks.core.files import read_json
+from tasks.core.line import Line
+from tasks.inference import Model
+from tasks.kinds.rank.shared import history
+from tasks.rivals import Release
+
+LINE = Line("toy", "rank")
+BUNDLE = LINE.folder / "release/bundle"
+WAR = [["war0", 5], ["war1", 5], ["love1", 1]]
+
+
+def made(folder, encoder, **given):
+    return walked(folder, taste_params(encoder), events(**given), "[]\n")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, tiny_encoder):
+    return made(tmp_path_factory.mktemp("rank") / "checkout", tiny_encoder)
+
+
+def asked(content):
+    return json.dumps(content, separators=(",", ":"))
+
+
+def test_lists_are_better_than_what_most_like(project):
+    metrics = read_json(project / LINE.file("evaluate", "metrics.json"))
+    assert metrics["ndcg_at_10"] > metrics["ndcg_at_10_of_popularity"] + 0.1
+    assert metrics["ndcg_at_10_low"] < metrics["ndcg_at_10"] < metrics["ndcg_at_10_high"]
+    assert metrics["rows"] == len(pq.read_table(project / LINE.file("evaluate", "predictions.parquet")))
+    assert 0 < metrics["coverage"] <= 1 and metrics["items"] == 30
+
+
+def test_a_row_that_judges_is_a_user_with_what_came_before(project):
+    rows = pq.read_table(project / BUNDLE / "reference/rows.parquet").to_pandas()
+    test = rows[rows["side"] == "test"].iloc[0]
+    later = pq.read_table(project / LINE.file("split", "test.parquet")).to_pandas()
+    own = later[later["group"] == later.set_index("id").loc[test["id"], "group"]].sort_values("created_at")
+    told, at = history.parse(test["text"])
+    assert [*test["targets"]] == own.loc[own["rating_mean"] >= 4, "label"].tolist()
+    assert len(told) == 13 and not {item for item, _ in told} & {*own["label"]}
+    assert at < own["created_at"].min().timestamp(), "popularity is that of then"
+
+
+def test_the_release_recommends_alone_and_elsewhere(project, tmp_path):
+    model = Model.load(shutil.copytree(project / BUNDLE, tmp_path / "bundle"))
+    answers = model.predict([asked(WAR), asked([["space3", 5], ["space4", None]])])
+    assert [label.rstrip("0123456789") for label in answers.labels] == ["war", "space"]
+    assert answers.probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert answers.probabilities[0, model.signature.labels.index("war0")] == 0, "who has it is not told of it"
+    found = model.answering.listed(model.session, asked(WAR), 5)
+    assert [item.item[:3] for item in found] == ["war"] * 5
+    assert found[0].score == pytest.approx(answers.probabilities[0].max(), rel=0.2)
+    assert {reason.item for item in found for reason in item.reasons} <= {"war0", "war1"}
+    assert all(sum(reason.share for reason in item.reasons) == pytest.approx(1) for item in found)
+    again = model.answering.listed(model.session, asked(WAR), 30, exclude_seen=False)
+    assert {"war0", "love1"} <= {item.item for item in again}
+    mixed = model.answering.listed(model.session, asked(WAR), 5, diversity=0.9)
+    assert len({item.item.rstrip("0123456789") for item in mixed}) > 1
+
+
+def test_who_has_no_history_gets_what_most_like(project):
+    model = Model.load(project / BUNDLE)
+    nobody, stranger = model.predict([asked([]), asked([["no such film", 5]])]).probabilities
+    assert nobody == pytest.approx(stranger)
+    assert model.answering.unknown(asked([["no such film", 5], *WAR])) == ["no such film"]
+    assert not model.answering.listed(model.session, asked([]), 3)[0].reasons
+    everything = asked([[item, 5] for item in model.signature.labels])
+    assert model.predict([everything]).probabilities.sum() == pytest.approx(1)
+    assert model.answering.listed(model.session, everything, 3) == []
+
+
+def test_what_answers_needs_no_heavy_library(project):
+    seen = (
+        "import sys; from pathlib import Path; from tasks.inference import Model\n"
+        f"print(*Model.load(Path({str(BUNDLE)!r})).predict([{asked(WAR)!r}]).labels)\n"
+        "print(sorted({'torch', 'transformers', 'pandas', 'pyarrow', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", seen], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("war") and done.stdout.split("\n")[1] == "[]"
+
+
+def test_the_gates_hold_the_export_against_torch(project):
+    checks = {
+        check["name"]: check for check in read_json(project / LINE.file("release_gate", "verdict.json"))["checks"]
+    }
+    assert checks["fp32.agreement"]["value"] == 1 and checks["fp32.gap_p95"]["value"] < 1e-4
+    assert checks["fp32.shapes_failed"]["value"] == 0
+    assert all(check["outcome"] == "pass" for check in checks.values())
+    quality = read_json(project / LINE.file("quality_gate", "verdict.json"))
+    assert {check["name"] for check in quality["checks"]} >= {"leakage.test.pairs", "leakage.test.later_events"}
+
+
+@pytest.mark.long
+def test_another_checkout_makes_the_same_release(project, tmp_path, tiny_encoder):
+    other = made(tmp_path / "elsewhere", tiny_encoder)
+    assert release_id(other / BUNDLE) == release_id(project / BUNDLE)
+
+
+def test_two_releases_are_compared_over_the_same_users(project, tmp_path, tiny_encoder):
+    other = made(tmp_path / "more", tiny_encoder, people=75)
+    settings = CompareSettings(metrics=("ndcg_at_10", "hit_at_10"), decide_by="ndcg_at_10", draws=300)
+    ours, theirs = (Release.open(folder / BUNDLE, settings) for folder in (other, project))
+    found = compare(ours, theirs, settings, tmp_path)
+    judged = pq.read_table(other / LINE.file("evaluate", "predictions.parquet")).num_rows
+    assert found.rows == judged > 50, "what one was trained on, the other was as well"
+    assert [one.metric for one in found.differences] == ["ndcg_at_10", "hit_at_10"]
+    assert found.deciding.low <= found.deciding.difference <= found.deciding.high
+    assert "NDCG@10" in found.sentence and "NDCG@10" in (tmp_path / "compare.html").read_text()
+    again = compare(ours, ours, settings, tmp_path)
+    assert again.deciding.difference == 0
+
+
+def test_settings_that_do_not_suit_are_told(project, workdir):
+    import yaml
+
+    from flows.settings import load
+
+    for path, value, message in (
+        (("train", "rank"), None, "train.rank is missing; a line of kind rank needs it"),
+        (("split",), {}, "split.by is text, but a line of kind rank allows time_in_group alone"),
+        (("export",), {"variants": ["fp32", "int8"]}, "export.variants"),
+        (("compare",), {}, "compare.decide_by is accuracy"),
+    ):
+        params = yaml.safe_load((project / "params.yaml").read_text())
+        block = params["lines"]["toy"]
+        for key in path[:-1]:
+            block = block[key]
+        block[path[-1]] = value
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        with pytest.raises(SettingsError, match=message.replace(".", r"\.")):
+            load()
+
+
+@pytest.fixture
+def served(project, workdir):
+    shutil.copy(project / "params.yaml", "params.yaml")
+    folder = ServingFolder(".tidegate/serving")
+    folder.put("toy", project / BUNDLE)
+    folder.point(Pointer(line="toy", release=release_id(project / BUNDLE), version="v0.0.1", variant="fp32"))
+    hub = Hub(folder, workdir / "cache", BatchSettings(workers=1), Metrics(), Kept(), poll_seconds=0.02)
+    hub.start()
+    yield hub
+    hub.stop(60)
+
+
+def test_the_service_answers_histories(served):
+    deadline = time.monotonic() + 60
+    line = served.line("toy")
+    reply = line.submit([asked(WAR)], request_id="r", source="tests", deadline=deadline).result(60)
+    assert reply.labels[0].startswith("war") and line.kind == "rank"
+    assert np.isclose(reply.probabilities.sum(), 1, atol=1e-4)
+    assert set(TASTES) == {label.rstrip("0123456789") for label in reply.classes}
