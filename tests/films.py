@@ -11,17 +11,13 @@ from tasks.kinds.rank.shared.catalogue import Catalogue
 GRAPH = """
 <ir_version: 8, opset_import: ["": 18]>
 tower (float[rows, length, 3] vectors, int64[rows, length] classes)
-=> (float[rows, 4] user, float[rows, length, 3] parts)
-<float[4] rates = {0, -1, 0.1, 1}, int64[1] last = {-1}, int64[1] places = {1}, float one = {1}, float[1] nothing = {0}>
+=> (float[rows, 3] user, float[rows, length, 3] parts)
+<float[4] rates = {0, -1, 0.1, 1}, int64[1] last = {-1}, int64[1] places = {1}>
 {
   rated = Gather(rates, classes)
   weights = Unsqueeze(rated, last)
   parts = Mul(vectors, weights)
-  sum = ReduceSum <keepdims = 0> (parts, places)
-  all = ReduceSum <keepdims = 1> (sum, last)
-  zero = Mul(all, nothing)
-  ones = Add(zero, one)
-  user = Concat <axis = 1> (sum, ones)
+  user = ReduceSum <keepdims = 0> (parts, places)
 }
 """
 FILMS = {
@@ -36,14 +32,17 @@ FILMS = {
 """By id: title, sort, and how popular it is. One has no text."""
 SORTS = ["space", "fear", "love"]
 LIKE, DISLIKE = 4.0, 3.0
+TURNED = 1_000_000_000.0
+"""Seconds since 1970 before which no film was more popular than another."""
 
 
 def items() -> Catalogue:
     """The films with vectors of length 1, nearly the same for those of a sort."""
     vectors = np.eye(3, dtype=np.float32)[[SORTS.index(sort) for _, sort, _ in FILMS.values()]]
     vectors = vectors + np.linspace(0, 0.1, vectors.size, dtype=np.float32).reshape(vectors.shape)
-    popular = np.array([[share] for *_, share in FILMS.values()], dtype=np.float32)
-    return Catalogue(list(FILMS), [title for title, *_ in FILMS.values()], vectors, np.hstack([vectors, popular]))
+    now = np.array([share for *_, share in FILMS.values()], dtype=np.float32)
+    titles = [title for title, *_ in FILMS.values()]
+    return Catalogue(list(FILMS), titles, vectors, vectors, np.stack([0 * now, now]), np.array([TURNED]))
 
 
 def model(folder, films: Catalogue | None = None) -> Model:
