@@ -1,7 +1,10 @@
 """A release of kind rank made by hand: films of three sorts, and a graph that sums what a user liked."""
 
+import json
+
 import numpy as np
 
+from tasks.bundle import seal
 from tasks.core.files import write_json
 from tasks.inference import Model, open_session, read_signature
 from tasks.kinds.rank.serve import answering, cleaning
@@ -25,13 +28,19 @@ FILMS = {
     "172": ("The Empire", "space", 0.4),
     "181": ("The Return", "space", 0.3),
     "12": ("A Night of Fear", "fear", 0.5),
-    "13": ("Fear Again", "fear", 0.2),
+    "13": ("<img src=x onerror=alert(1)> Fear Again", "fear", 0.2),
     "70": ("Four Weddings", "love", 0.6),
     "71": ("", "love", 0.1),
+    '"><script>alert(2)</script>': ("Odd & Ends", "love", 0.05),
 }
 """By id: title, sort, and how popular it is. One has no text."""
 SORTS = ["space", "fear", "love"]
 LIKE, DISLIKE = 4.0, 3.0
+USERS = [
+    ("validation", [["50", 5], ["12", 1], ["70", 3]], ["172", "181"]),
+    ("test", [["13", 4], ["12", None], ["gone", 5]], ['"><script>alert(2)</script>']),
+]
+"""Side, history, and what was liked later."""
 TURNED = 1_000_000_000.0
 """Seconds since 1970 before which no film was more popular than another."""
 
@@ -65,3 +74,22 @@ def model(folder, films: Catalogue | None = None) -> Model:
     signature = read_signature(folder / "signature.json")
     session = open_session(folder / "fp32.onnx", threads=1)
     return Model(signature, "fp32", session, None, cleaning(None), answering(folder, signature, "fp32"))
+
+
+def bundle(folder, **manifest):
+    """Write a release of the line `films` into the folder, with two users; the folder."""
+    import pandas as pd
+    from tokenizers import Tokenizer, models
+
+    folder.mkdir(parents=True)
+    model(folder)
+    Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")).save(str(folder / "tokenizer.json"))
+    texts = [json.dumps([TURNED + place, *told]) for place, (_, told, _) in enumerate(USERS)]
+    frame = pd.DataFrame({"text": texts, "side": [side for side, *_ in USERS], "targets": [own for *_, own in USERS]})
+    (folder / "reference").mkdir()
+    frame.to_parquet(folder / "reference/rows.parquet")
+    label = {"scale": [1, 5]}
+    content = {"line": "films", "kind": "rank", "labels": list(FILMS), "admissible": ["fp32"], "inputs": {},
+               "params": {"lines.films.label": label}, "verdicts": {}}  # fmt: skip
+    seal(folder, {**content, **manifest})
+    return folder
