@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tasks.bundle import read_manifest
+from tasks.bundle import load_release, release_id
 from tasks.core.errors import DataError, SettingsError, StageError
 from tasks.core.files import read_parquet
 from tasks.inference import Model
@@ -47,14 +47,14 @@ class Shelf:
     """One release, loaded."""
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
-        """Raises StageError on what is no release, SettingsError on one of another kind."""
-        manifest = read_manifest(folder)
+        """Raises StageError on what is no whole release, SettingsError on one of another kind."""
+        manifest = load_release(folder)
         if manifest.kind != "rank":
             raise SettingsError(
                 f"The line {manifest.line} is of kind {manifest.kind}; this page is for lines of kind rank. "
                 "`tidegate ops` shows every line."
             )
-        self.release = folder.name
+        self.release = release_id(folder)
         self.model = Model.load(folder, threads=threads)
         answering = self.model.answering
         if not isinstance(answering, Answering):

@@ -55,11 +55,11 @@ def seen(client, **parts):
     return SimpleNamespace(told=codes(told), listed=codes(listed), words=unescape(words), html=answer.text)
 
 
-def test_a_user_is_shown_with_history_list_and_reasons(client):
+def test_a_user_is_shown_with_history_list_and_reasons(client, shelf):
     page = seen(client)
     assert page.told == ["70", "12", "50"], "the latest first"
     assert page.listed[:2] == ["172", "181"] and not {"50", "12", "70"} & set(page.listed)
-    assert "Release 0123456789ab" in page.words and "8 items" in page.words
+    assert f"Release {shelf.release} · 8 items" in page.words
     assert "Of 2 items that this user liked afterwards, 2 are in the list." in page.words
     assert page.words.count("liked later") == 2
     assert "disliked" in page.words and "so-so" in page.words and "2001-09-09 01:46 UTC" in page.words
