@@ -13,9 +13,9 @@ def sides(frame: "pd.DataFrame", validation: float, test: float, least: int) -> 
 
     Of each group the last `test` of its rows by time (ties by id) are test's, the `validation` before them
     validation's, the rest and groups of fewer than `least` rows train's; so are rows of no group. Raises DataError
-    where a row has no time.
+    where a row of a group has no time.
     """
-    absent = int(frame["created_at"].isna().sum())
+    absent = int((frame["created_at"].isna() & frame["group"].notna()).sum())
     if absent:
         raise DataError(
             f"{absent} of {len(frame)} rows have no time, and split.by is time_in_group. Map the column of the time as "
@@ -37,6 +37,7 @@ def told(frame: "pd.DataFrame", test: float) -> dict[str, Any]:
 
     `train_after` are rows that teach although they came after that time, `test_before` rows that judge before it.
     """
+    frame = frame[frame["group"].notna()]
     cut: pd.Timestamp = frame["created_at"].quantile(1 - test)  # type: ignore[assignment]
     after = frame["created_at"] > cut
     judged = frame.loc[frame["side"] == "test", "group"]

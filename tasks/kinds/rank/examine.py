@@ -15,7 +15,6 @@ from tasks.slices import Mask
 from tasks.verdict import limit
 
 if TYPE_CHECKING:
-
     from tasks.evaluate import EvaluateSettings
     from tasks.quality_gate import QualityGateSettings
     from tasks.text import TextSettings

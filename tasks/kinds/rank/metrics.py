@@ -37,7 +37,8 @@ def evaluate(line: Line, settings: "EvaluateSettings", out: Path) -> None:
     model = Checkpoint(line.folder / "train")
     sides = {side: answered(users.judged(line, side), model, settings) for side in users.BEFORE}
     test = sides["test"]
-    counts = read_parquet(line.file("split", "train.parquet"), ["label"])["label"].value_counts()
+    train = read_parquet(line.file("split", "train.parquet"), ["label", "group"])
+    counts = train.loc[train["group"].notna(), "label"].value_counts()
     popular = bands(counts, model.labels)
     told = figures(test, model) | {
         "ndcg_at_10_of_popularity": float(by_popularity(test, counts, model.labels, settings.batch_size).mean()),

@@ -43,9 +43,10 @@ class Ranking:
         self.settings, self.recipe = settings, settings.rank
         self.tastes = Tastes(self.recipe.like, self.recipe.dislike)
         self.labels: list[str] = read_json(line.file("label", "labels.json"))
-        known = read_parquet(line.file("label", "labeled.parquet"), ["label", "text"]).drop_duplicates("label")
-        self.names: list[str] = known.set_index("label")["text"].reindex(self.labels).tolist()
-        self.sides = [read_parquet(line.file("split", f"{side}.parquet"), COLUMNS) for side in ("train", "validation")]
+        columns = [*COLUMNS, "text"]
+        self.sides = [read_parquet(line.file("split", f"{side}.parquet"), columns) for side in ("train", "validation")]
+        known = pd.concat(self.sides).drop_duplicates("label").set_index("label")["text"]
+        self.names: list[str] = known.reindex(self.labels).fillna("").tolist()
         self.tokenizer, self.texts = _embedded(base, self.labels, self.names, settings)
         self.temperature = 1.0
         self._begin(self.sides[:1])
@@ -241,5 +242,5 @@ def _embedded(base: Path, labels: list[str], names: list[str], settings: "TrainS
 
 
 def prepare(line: Line, settings: "TrainSettings", base: Path, bf16: bool) -> Ranking:  # noqa: ARG001 - sums over ages
-    """The task that tasks.train trains: reads label/{labels.json,labeled.parquet}, split/{train,validation}.parquet."""
+    """The task that tasks.train trains: reads label/labels.json, split/{train,validation}.parquet."""
     return Ranking(line, settings, base)
