@@ -12,6 +12,7 @@ from flows.housekeeping_settings import HousekeepingSettings
 from flows.infra import InfraSettings
 from flows.loop_settings import LoopSettings
 from flows.ops_settings import OpsSettings
+from flows.recommend_settings import RecommendSettings
 from flows.up_settings import UpSettings
 from serving.settings import load_serving
 from tasks import behaviour, kinds
@@ -127,6 +128,7 @@ class Params(Settings):
     ops: OpsSettings = OpsSettings()
     annotate: AnnotatePageSettings = AnnotatePageSettings()
     chat: ChatSettings = ChatSettings()
+    recommend: RecommendSettings = RecommendSettings()
     products: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Product] = Field(
         {}, description="what bundles lines: by name, other than a line's"
     )

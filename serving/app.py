@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from serving import products, v1, v2
+from serving import products, recommend, v1, v2
 from serving.bundled import Products
 from serving.edge import Edge
 from serving.hub import Hub
@@ -51,6 +51,7 @@ def create_app(
     for kind in (TidegateError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)
     app.include_router(v1.routes(service))
+    app.include_router(recommend.routes(service))
     app.include_router(products.routes(service, bundled or {}))
     app.include_router(v2.routes(service))
 

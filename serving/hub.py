@@ -34,6 +34,8 @@ log = logging.getLogger("tidegate")
 
 FIRST_RETRY = 10.0  # seconds; doubled each time
 LAST_RETRY = 300.0
+RECOMMENDS = "rank"
+"""The task kind whose labels are items."""
 
 __all__ = ["Hub", "Reply", "ServedLine"]
 
@@ -250,6 +252,8 @@ def _releases(pointer: Pointer) -> set[str]:
 
 
 def _comparable(served: Served, champion: Served) -> None:
+    if served.kind == champion.kind == RECOMMENDS:
+        return  # items come and go with every release; what is compared is the first of each list
     if (served.kind, served.labels) != (champion.kind, champion.labels):
         raise StageError(
             f"Release {served.release} is {served.kind} of {', '.join(served.labels)}, the champion "

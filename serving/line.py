@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from serving.traffic import Tally, meets_canary, meets_shadow
 
 log = logging.getLogger("tidegate")
 
+COUNTED = 200  # labels that are counted one by one: a metric's series for each of a million items would swamp it
 PATIENCE = 5.0  # seconds that a text for a shadow may wait for a gap in the traffic
 
 
@@ -43,6 +44,8 @@ class Reply:
     """`champion` or `canary`."""
     in_scope: list[bool | None] | None = None
     """[texts], whether a text has one of the labels at all; None where the release takes every text."""
+    served: Served | None = None
+    """The release itself, for what is asked of it besides."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,11 @@ class ServedLine:
     def kind(self) -> str:
         """The task kind. Raises NotReady before the first release."""
         return self._serving().champion.kind
+
+    @property
+    def readable(self) -> Callable[[str], bool]:
+        """Says of a text whether it is one that the kind reads. Raises NotReady before the first release."""
+        return self._serving().champion.readable
 
     def submit(
         self, texts: Sequence[str], *, request_id: str, source: str, deadline: float, key: str | None = None
@@ -211,7 +219,7 @@ class ServedLine:
             self._ask_later(asked, now.shadow, now.shadow.served, labels)
         inside = [row.in_scope for row in rows]
         named = (served.labels, served.release, served.version, served.variant, served.role)
-        return Reply(labels, probabilities, *named, inside)
+        return Reply(labels, probabilities, *named, inside, served)
 
     def _failed(self, asked: _Asked, served: Served, future: "Future[Reply]", error: Exception) -> bool:
         """Count it. The champion answers for a canary that fails: True when it was asked to."""
@@ -285,7 +293,7 @@ class ServedLine:
             log.exception("%s: an answer could not be logged", self.name)
         if refused := sum(row.in_scope is False for row in rows):
             self._metrics.out_of_scope.labels(self.name, served.release, served.role).inc(refused)
-        for label, texts in Counter(labels).items():
+        for label, texts in Counter(labels).items() if len(served.labels) <= COUNTED else ():
             self._metrics.labels.labels(self.name, served.release, served.role, label).inc(texts)
         observe = self._metrics.confidence.labels(self.name, served.release).observe
         for confidence in probabilities.max(axis=1).tolist():

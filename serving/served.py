@@ -16,9 +16,9 @@ from serving.log.record import Role
 from tasks import kinds
 from tasks.answer_base import Change, Changeable, Changes
 from tasks.bundle import Manifest, known_schema, read_manifest
-from tasks.core.errors import StageError
+from tasks.core.errors import DataError, StageError
 from tasks.core.files import read_json
-from tasks.inference import STEP, TOKENS, Model
+from tasks.inference import STEP, TOKENS, Model, Reader
 
 log = logging.getLogger("tidegate")
 
@@ -90,6 +90,21 @@ class Served:
         found = self.model.predict(cleaned, cleaned=True)
         inside = repeat(None) if found.in_scope is None else found.in_scope.tolist()
         return list(map(Row, cleaned, found.labels, found.probabilities, found.embeddings, inside))
+
+    def readable(self, text: str) -> bool:
+        """Whether a text is one that the kind reads: any text, or such as are written in a form of their own."""
+        if self.reads_any or self.model.clean is None:
+            return True
+        try:
+            self.model.clean(text).encode()
+        except (DataError, ValueError):  # or half of a surrogate pair
+            return False
+        return True
+
+    @property
+    def reads_any(self) -> bool:
+        """Whether every text is one that the kind reads."""
+        return not isinstance(self.model.answering, Reader)
 
     @property
     def tells_scope(self) -> bool:

@@ -51,7 +51,8 @@ class Service:
         return time.monotonic() + allowed_ms(asked_ms, self.settings.limits) / 1000
 
     def submit(self, request: Request, line: ServedLine, texts: Sequence[str], deadline: float) -> "Future[Reply]":
-        """Ask a line for a caller. Raises what the hub raises where it takes no more."""
+        """Ask a line for a caller. Raises Refused on a text that it cannot read, or what the hub raises."""
+        check_readable(line, texts)
         here = visit(request.scope)
         who = here.caller
         return line.submit(texts, request_id=here.request_id, source=who.name, deadline=deadline, key=who.key)
@@ -79,6 +80,18 @@ def check_texts(texts: Sequence[str], limits: LimitSettings) -> None:
         more = f" ({len(faults)} such texts)" if len(faults) > 1 else ""
         first = faults[0]
         raise Refused(422, "invalid", f"{first['where']}: {first['message']}{more}", details=faults[:SHOWN])
+
+
+def check_readable(line: ServedLine, texts: Sequence[str]) -> None:
+    """Raises Refused on the first text that is none that the line's kind reads: one such would fail its batch."""
+    readable = line.readable
+    for n, text in enumerate(texts):
+        if not readable(text):
+            raise invalid(
+                f"texts.{n}",
+                f"the line {line.name} reads histories, as JSON, the oldest first: a list of [item, rating], such as "
+                f'[["50",5],["172",null]]. Better send events to /v1/lines/{line.name}/recommend.',
+            )
 
 
 def check_text(text: str, limits: LimitSettings) -> None:

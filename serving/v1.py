@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from serving.hub import Reply
 from serving.log.record import Feedback
-from serving.problems import invalid
+from serving.problems import SHOWN, invalid
 from serving.service import Service, rounded
 from serving.strict import StrictRoute
 from serving.visit import visit
@@ -197,7 +197,9 @@ def _check_labels(given: list[str], first: int, known: list[str], service: Servi
         raise invalid("position", f"a request has {most:,} texts at most")
     for place, label in enumerate(given, first):
         if label not in known:
-            raise invalid(f"labels.{place}", f"is no label of this line; allowed are {', '.join(known)}")
+            more = f" and {len(known) - SHOWN:,} more" if len(known) > SHOWN else ""
+            allowed = f"allowed are {', '.join(known[:SHOWN])}{more}"
+            raise invalid(f"labels.{place}", f"is no label of this line; {allowed}")
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:

@@ -37,6 +37,10 @@ class Line:
     labels, kind, champion = LABELS, "classify", Release()
     truths = (*LABELS, "oos")
 
+    @staticmethod
+    def readable(text):
+        return True
+
     def __init__(self, name="sentiment"):
         self.name = name
         self.asked = []

@@ -110,6 +110,21 @@ def chat(
     raise typer.Exit(serve(product, host, port, service))
 
 
+@commands.command()
+def recommend(
+    line: OneLine,
+    release: Annotated[
+        str | None, typer.Option(help="an id, a version or a folder; default: the champion, else the newest")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="where to listen; other than loopback only with a team.yaml")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose")] = None,
+) -> None:
+    """Serve the page on which staff see what a line recommends to a user, and why. Settings: block `recommend`."""
+    from flows.recommend.__main__ import serve
+
+    raise typer.Exit(serve(line, release, host, port))
+
+
 @answers.command("list")
 def answers_list(
     line: OneLine,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flows.web.words import LANGUAGES, Words, catalogue, language_of
 
-PACKAGES = ("flows.web", "flows.ops", "flows.annotate", "flows.chat")
+PACKAGES = ("flows.web", "flows.ops", "flows.annotate", "flows.chat", "flows.recommend")
 SAME = {"around.prefect", "chart.p95"}
 """Sentences that are the same in English and Chinese."""
 COMPOSED = {f"time.{unit}" for unit in ("day", "days", "hour", "hours", "minute", "minutes")} | {
