@@ -93,12 +93,12 @@ def _copy_evidence(line: Line, folder: Path) -> None:
 
 
 def _write_reference(line: Line, models: list[Model], bundle: Path) -> None:
-    """reference/ (validation and test rows, and each variant's answers on them), split_keys.parquet, warmup.json."""
+    """reference/ (rows that judge, and each variant's answers on them), split_keys.parquet, warmup.json."""
     import pandas as pd
 
     kind = load(line.kind, "rows")
     write_parquet(bundle / "split_keys.parquet", kind.keys(line))
-    sides = {side: kind.judged(line, side)[kind.REFERENCE] for side in ("validation", "test")}
+    sides = {side: kind.judged(line, side)[kind.REFERENCE] for side in kind.JUDGING}
     rows = pd.concat([frame.assign(side=side) for side, frame in sides.items()], ignore_index=True)
     write_parquet(bundle / "reference/rows.parquet", rows)
     for model in models:

@@ -41,6 +41,11 @@ class TrainSettings(Settings, block="train"):
     soft_labels: bool = Field(
         True, description="learn from the probabilities of labels where label gives them, instead of the label alone"
     )
+    head: Literal["new", "probe"] = Field(
+        "new",
+        description="new: the model's own, drawn from the seed; probe: linear on the mean of the token embeddings, and "
+        "at first a logistic regression on the encoder as it comes",
+    )
     class_weights: Literal["none", "balanced"] = Field("none", description="balanced: inverse to frequency")
     max_length: int = Field(128, ge=4, description="tokens; longer texts are cut")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the hardware computes it")

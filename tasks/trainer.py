@@ -33,6 +33,10 @@ class Task(Protocol):
     lengths: np.ndarray
     """Tokens per training row: rows of like length share a batch."""
 
+    def begin(self) -> bool:
+        """Set what a training starts from, once; whether that is worth being judged as epoch 0."""
+        ...
+
     def loss(self, rows: np.ndarray) -> torch.Tensor:
         """Mean loss over training rows, given by number."""
         ...
@@ -68,12 +72,14 @@ def fit(task: Task, recipe: "TrainSettings", keeper: Keeper, report: Report) -> 
     """Train `task.model` in place and leave the weights of its best epoch in it.
 
     AdamW with linear warm-up and decay, gradient clipping, early stopping after `patience` epochs without a better
-    score. Every `log_steps` steps and at each epoch's end a record goes to `report`, those of an earlier, broken run
-    first; returned are all records. Raises StageError when the loss is no longer finite.
+    score; a start that is worth it is judged too, and may be the best. Every `log_steps` steps and at each epoch's end
+    a record goes to `report`, those of an earlier, broken run first; returned are all records. Raises StageError when
+    the loss is no longer finite.
     """
     with _reproducible(recipe.seed):
         loop = _Loop(task, recipe, keeper, report)
-        loop.resume()
+        if not loop.resume():
+            loop.begin()
         rows = len(task.lengths)
         done = loop.at.epoch * rows + min(rows, loop.at.batch * recipe.batch_size)
         with progress("train", recipe.epochs * rows, done=done) as bar:
@@ -99,9 +105,12 @@ class _Loop:
         self.best: Tensors | None = None
 
     def finished(self) -> bool:
-        return self.at.epoch >= self.recipe.epochs or self.at.epoch - self.at.best_epoch >= self.recipe.patience + (
-            self.at.best_epoch == 0
-        )
+        return self.at.epoch >= self.recipe.epochs or self.at.epoch - self.at.best_epoch >= self.recipe.patience
+
+    def begin(self) -> None:
+        self.task.model.eval()
+        if self.task.begin():
+            self.judge([])
 
     def epoch(self, bar: Progress) -> None:
         """From the position to the end of its epoch."""
@@ -119,7 +128,7 @@ class _Loop:
                 if self.keeper.due():
                     self.save()
         self.at.epoch, self.at.batch = self.at.epoch + 1, 0
-        self.close_epoch(losses)
+        self.judge(losses)
 
     def step(self, rows: np.ndarray) -> torch.Tensor:
         rate = self.recipe.learning_rate * schedule(self.at.step, self.steps, self.recipe.warmup)
@@ -134,7 +143,7 @@ class _Loop:
         self.at.step += 1
         return loss.detach()
 
-    def close_epoch(self, losses: list[torch.Tensor]) -> None:
+    def judge(self, losses: list[torch.Tensor]) -> None:
         self.task.model.eval()
         figures = self.task.validate()
         self.record(losses, self.at.epoch, figures)
@@ -147,16 +156,21 @@ class _Loop:
             self.save()
 
     def record(self, losses: list[torch.Tensor], epoch: float, figures: dict[str, float] | None = None) -> None:
+        entry: dict[str, float] = {"step": self.at.step, "epoch": round(epoch, 4)}
+        if losses:
+            entry |= {"loss": self.mean(losses), "learning_rate": self.optimizer.param_groups[0]["lr"]}
+        entry |= figures or {}
+        self.at.history.append(entry)
+        self.report(entry)
+
+    def mean(self, losses: list[torch.Tensor]) -> float:
         loss = float(torch.stack(losses).double().mean())
         if not math.isfinite(loss):
             raise StageError(
                 f"The training loss is {loss} at step {self.at.step}: training diverged. Lower train.learning_rate "
                 f"(now {self.recipe.learning_rate:g}) or set train.precision to fp32."
             )
-        rate = self.optimizer.param_groups[0]["lr"]
-        entry = {"step": self.at.step, "epoch": round(epoch, 4), "loss": loss, "learning_rate": rate, **(figures or {})}
-        self.at.history.append(entry)
-        self.report(entry)
+        return loss
 
     def save(self) -> None:
         state: Tensors = {f"weight:{name}": parameter for name, parameter in self.named.items()}
@@ -168,11 +182,11 @@ class _Loop:
             state["rng:cuda"] = torch.cuda.get_rng_state()
         self.keeper.save(Saved(state, self.best, asdict(self.at)))
 
-    def resume(self) -> None:
+    def resume(self) -> bool:
         """Go on where the checkpoint stands, if there is one."""
         saved = self.keeper.load()
         if saved is None:
-            return
+            return False
         self.at, self.best = Position(**saved.position), saved.best
         for name, parameter in self.named.items():
             parameter.data.copy_(saved.state[f"weight:{name}"])
@@ -187,6 +201,7 @@ class _Loop:
         for entry in self.at.history:
             self.report(entry)
         log.info("Resuming at step %d of %d, epoch %d", self.at.step, self.steps, self.at.epoch + 1)
+        return True
 
     def restore_best(self) -> None:
         for name, tensor in (self.best or {}).items():

@@ -71,7 +71,7 @@ def test_settings_that_mean_nothing_to_a_kind_are_refused_at_once(two_lines, wor
     params["lines"]["one"] = one = copy.deepcopy(params["lines"]["two"])
     two = params["lines"]["two"]
     one["kind"] = "retrieve"
-    one["train"] |= {"class_weights": "balanced", "label_smoothing": 0.1}
+    one["train"] |= {"class_weights": "balanced", "label_smoothing": 0.1, "head": "probe"}
     one["evaluate"] = {"calibration": "vector", "scope": {}}
     limits = {"agreement_min": 0.9, "gap_p95_max": 0.1, "accuracy_drop_max": 0.1, "alone_gap_p95_max": 0.1}
     two["release_gate"] = {"int8": limits | {"size_mb_max": 9, "similarity_gap_p95_max": 0.1}}
@@ -81,6 +81,7 @@ def test_settings_that_mean_nothing_to_a_kind_are_refused_at_once(two_lines, wor
     for said in (
         "lines.one: train.class_weights is balanced, but a line of kind retrieve allows none alone",
         "train.label_smoothing is 0.1, but",
+        "train.head is probe, but a line of kind retrieve allows new alone",
         "evaluate.calibration is vector, but a line of kind retrieve allows auto or temperature alone",
         "evaluate.scope is given, but a line of kind retrieve allows null alone",
         "lines.two: release_gate.int8.similarity_gap_p95_max is 0.1, but a line of kind classify allows null alone",

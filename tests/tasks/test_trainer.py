@@ -19,12 +19,18 @@ BASE = FolderModel(kind="folder", path=".")
 class Task:
     """Pulls one weight towards 1; scores are those it is told."""
 
-    def __init__(self, scores=(1, 2, 3, 4, 5), factor=1.0):
+    def __init__(self, scores=(1, 2, 3, 4, 5), factor=1.0, start=None):
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 1))
         self.lengths = np.arange(1, 21)
-        self.scores, self.factor = list(scores), factor
+        self.scores, self.factor, self.start = list(scores), factor, start
         self.seen = []
+
+    def begin(self):
+        assert not self.model.training
+        if self.start is not None:
+            self.model[1].weight.data.fill_(self.start)
+        return self.start is not None
 
     def loss(self, rows):
         self.seen.append(rows.tolist())
@@ -82,6 +88,31 @@ def test_patience_waits_for_the_better_epoch(keeper):
     task = Task(scores=(2, 1, 1, 3, 1))
     assert run(task, keeper, patience=3)[-1]["epoch"] == 5
     assert torch.equal(task.model[1].weight, task.weights[3])
+
+
+def test_a_start_that_is_worth_it_is_judged_and_may_be_the_best(keeper):
+    task = Task(scores=(4, 3, 4, 9), start=0.5)
+    history = run(task, keeper, patience=2)
+    assert history[0] == {"step": 0, "epoch": 0, SCORE: 4}
+    assert history[-1]["epoch"] == 2, "two epochs no better than the start"
+    assert (task.model[1].weight == 0.5).all()
+    beaten = Task(scores=(4, 3, 5, 1, 1), start=0.5)
+    run(beaten, keeper, patience=2)
+    assert torch.equal(beaten.model[1].weight, beaten.weights[2])
+
+
+def test_a_start_is_kept_by_the_checkpoints_and_not_made_again(tmp_path):
+    class Broken(Task):
+        def loss(self, rows):
+            if len(self.seen) == 3:
+                raise KeyboardInterrupt
+            return super().loss(rows)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Broken(scores=(9,), start=0.5), Keeper(tmp_path, 0))
+    resumed = Task(scores=(1, 1, 1), start=7.0)
+    assert run(resumed, Keeper(tmp_path, 0), patience=2)[0][SCORE] == 9
+    assert (resumed.model[1].weight == 0.5).all()
 
 
 def test_each_epoch_takes_every_row_in_an_order_of_its_own(keeper):

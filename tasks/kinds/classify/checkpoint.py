@@ -18,7 +18,9 @@ class Checkpoint(TextModel):
 
     def __init__(self, folder: Path) -> None:
         """Raises StageError when the files do not make a model."""
-        super().__init__(folder, "AutoModelForSequenceClassification")
+        from tasks.kinds.classify.shared.model import loader
+
+        super().__init__(folder, loader(folder))
 
     def logits(self, texts: Sequence[str], batch_size: int, what: str) -> NDArray[np.float32]:
         """[rows, classes] in the order of `texts`. Raises StageError when some are not finite."""

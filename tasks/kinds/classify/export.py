@@ -12,6 +12,7 @@ from tasks import calibration, scope
 from tasks.core.errors import StageError
 from tasks.core.files import read_json, read_parquet
 from tasks.core.line import Line
+from tasks.kinds.classify.shared.model import loader
 from tasks.kinds.common.export import core_model, given, to_wrap
 from tasks.kinds.common.pooling import pooled
 
@@ -132,7 +133,7 @@ def _bound(known: Mapping[str, Any], fitted: Mapping[str, Any], validation: Any,
 
 def wrap(checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The module to export for a checkpoint, and what its signature says of it: labels, max_length and pad_id."""
-    model, facts = to_wrap(checkpoint, "AutoModelForSequenceClassification")
+    model, facts = to_wrap(checkpoint, loader(checkpoint))
     return Classifier(model).eval(), facts
 
 

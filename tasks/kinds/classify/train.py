@@ -9,6 +9,8 @@ from torch import nn
 
 from tasks.batches import Tokens, by_length
 from tasks.core.line import Line
+from tasks.kinds.classify.shared import probe
+from tasks.kinds.classify.shared.model import EmbeddingClassifier
 from tasks.kinds.common.learning import VALIDATION_BATCH, Learner
 from tasks.trainer import SCORE
 
@@ -23,13 +25,27 @@ class Classification(Learner):
 
     def __init__(self, line: Line, settings: "TrainSettings", base: Path, bf16: bool) -> None:
         """Read the rows and load the base model. Raises DataError, SettingsError or SourceError."""
-        super().__init__(line, settings, base, bf16, "AutoModelForSequenceClassification", ignore_mismatched_sizes=True)
+        self.settings = settings
+        auto = EmbeddingClassifier if settings.head == "probe" else "AutoModelForSequenceClassification"
+        super().__init__(line, settings, base, bf16, auto, ignore_mismatched_sizes=True)
         self.model.config.problem_type = "single_label_classification"
         classes = len(self.labels)
         self.soft = soft_targets(self.given, self.targets, classes) if settings.soft_labels else None
         totals = np.bincount(self.targets, minlength=classes) if self.soft is None else self.soft.sum(0, dtype=float)
         weights = class_weights(totals) if settings.class_weights == "balanced" else None
         self.criterion = nn.CrossEntropyLoss(weights, label_smoothing=settings.label_smoothing).to(self.device)
+
+    def begin(self) -> bool:
+        """Set the head to the probe of the encoder as it is, where that is asked for."""
+        if self.settings.head != "probe":
+            return False
+        rows = probe.drawn(self.targets, self.settings.seed)
+        weight, bias = probe.logistic(self._embeddings(rows), self.targets[rows], self.settings.class_weights)
+        head = self.model.classifier
+        with torch.no_grad():
+            head.weight.copy_(torch.from_numpy(weight))
+            head.bias.copy_(torch.from_numpy(bias))
+        return True
 
     def loss(self, rows: np.ndarray) -> torch.Tensor:
         """Cross-entropy of some training rows."""
@@ -57,6 +73,15 @@ class Classification(Learner):
             "validation_f1_macro": f1,
             SCORE: f1,
         }
+
+    def _embeddings(self, rows: np.ndarray) -> np.ndarray:
+        """[rows, width] of some training rows, as the head gets them."""
+        found = np.empty((len(rows), self.model.config.hidden_size), np.float32)
+        with torch.inference_mode(), self.precision():
+            for places in by_length(self.lengths[rows], VALIDATION_BATCH):
+                embedding, _ = self.model.embed(**self.batch(self.tokens, rows[places]))
+                found[places] = embedding.float().cpu().numpy()
+        return found
 
     def _logits(self, tokens: Tokens, rows: np.ndarray) -> torch.Tensor:
         logits: torch.Tensor = self.said(self.batch(tokens, rows)).logits

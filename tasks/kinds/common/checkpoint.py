@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class TextModel(ABC):
     """A model and its tokenizer as train wrote them: config, safetensors, tokenizer."""
 
-    def __init__(self, folder: Path, auto: str) -> None:
-        """Load by a class of transformers, from a local folder and nowhere else.
+    def __init__(self, folder: Path, auto: Any) -> None:
+        """Load from a local folder and nowhere else, by a class of transformers, `auto`, or by one that is like those.
 
         Raises StageError when the files do not make a model.
         """
@@ -77,7 +77,7 @@ class TextModel(ABC):
         return self.forward(encoded)
 
 
-def load(folder: Path, auto: str, **more: Any) -> tuple[Any, Any]:
+def load(folder: Path, auto: Any, **more: Any) -> tuple[Any, Any]:
     """Tokenizer and fp32 model of a checkpoint. Raises StageError when the files do not make a model."""
     import torch
     import transformers
@@ -85,7 +85,8 @@ def load(folder: Path, auto: str, **more: Any) -> tuple[Any, Any]:
 
     try:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model: Any = getattr(transformers, auto).from_pretrained(
+        kind = getattr(transformers, auto) if isinstance(auto, str) else auto
+        model: Any = kind.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, **more
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:

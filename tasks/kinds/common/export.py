@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def to_wrap(checkpoint: Path, auto: str) -> tuple[Any, dict[str, Any]]:
+def to_wrap(checkpoint: Path, auto: Any) -> tuple[Any, dict[str, Any]]:
     """The model of a checkpoint, and what its signature says of it: labels, max_length and pad_id.
 
     Attention is exported in its plain form: onnxruntime quantises and runs it faster than the fused operator.

@@ -29,8 +29,8 @@ class Learner:
     and actual are label indices, `given` holds probabilities in the order of the labels or null.
     """
 
-    def __init__(self, line: Line, settings: "TrainSettings", base: Path, bf16: bool, auto: str, **more: Any) -> None:
-        """Read the rows and load the base model by a class of transformers.
+    def __init__(self, line: Line, settings: "TrainSettings", base: Path, bf16: bool, auto: Any, **more: Any) -> None:
+        """Read the rows and load the base model by `auto`, a class's name in transformers or a class like those.
 
         Raises DataError, SettingsError or SourceError.
         """
@@ -50,11 +50,18 @@ class Learner:
         self.targets, self.actual = (_codes(rows[side]["label"], self.labels) for side in rows)
         self.given: pd.Series[Any] = rows["train"]["soft"]
 
+    def begin(self) -> bool:
+        """Start from the base model as it was loaded; its head says nothing yet."""
+        return False
+
     def said(self, inputs: dict[str, torch.Tensor]) -> Any:
         """The model's output for a batch, computed in bf16 where that was asked for."""
-        precision: Any = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-        with precision:
+        with self.precision():
             return self.model(**inputs)
+
+    def precision(self) -> Any:
+        """The context in which the model computes."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def batch(self, tokens: Tokens, rows: np.ndarray) -> dict[str, torch.Tensor]:
         """`input_ids` and `attention_mask` of some rows, where the model is."""
@@ -105,7 +112,7 @@ def _codes(labels: "pd.Series[str]", names: list[str]) -> np.ndarray:
     return labels.map({name: code for code, name in enumerate(names)}).to_numpy(dtype=np.int64, copy=True)
 
 
-def load_base(base: Path, auto: str, labels: list[str], settings: "TrainSettings", **more: Any) -> tuple[Any, Any]:
+def load_base(base: Path, auto: Any, labels: list[str], settings: "TrainSettings", **more: Any) -> tuple[Any, Any]:
     """Tokenizer and model; what the base model does not bring is drawn from the seed.
 
     Raises SourceError where the folder holds no text encoder, SettingsError where it cannot take `max_length` tokens.
@@ -117,7 +124,8 @@ def load_base(base: Path, auto: str, labels: list[str], settings: "TrainSettings
         torch.manual_seed(settings.seed)
         try:
             tokenizer: Any = transformers.AutoTokenizer.from_pretrained(base, local_files_only=True)
-            model: Any = getattr(transformers, auto).from_pretrained(
+            kind = getattr(transformers, auto) if isinstance(auto, str) else auto
+            model: Any = kind.from_pretrained(
                 base,
                 local_files_only=True,
                 use_safetensors=True,

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 SIDES = ("train", "validation", "test")
 REFERENCE = ["id", "text", "source", "label"]
 """What a release keeps of them."""
+JUDGING = ("validation", "test")
+"""The sides whose rows a release keeps, with its answers: what live traffic is held against."""
 
 
 def judged(line: Line, side: str) -> "pd.DataFrame":

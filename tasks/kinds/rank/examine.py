@@ -1,18 +1,18 @@
 """What a ranking model is examined on before it is exported: its figures, what it may have seen, and what it misses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from tasks.core.files import read_json, read_parquet
 from tasks.core.line import Line
-from tasks.examination import Examination, examples
+from tasks.examination import TABLED, Examination, examples, surest
 from tasks.kinds.common import behaviour
 from tasks.kinds.common.examine import Subject, figures, present
-from tasks.kinds.rank.shared import users
+from tasks.kinds.rank.shared import history, users
 from tasks.slices import Mask
 from tasks.verdict import limit
+
+FEW = 3  # items that are named
 
 if TYPE_CHECKING:
     from tasks.evaluate import EvaluateSettings
@@ -62,19 +62,24 @@ def leaked(of: Subject, _settings: "QualityGateSettings") -> Examination:
 
 def missed(of: Subject, _settings: "QualityGateSettings") -> Examination:
     """No checks: the lists that the model was surest of and that have nothing the user liked, for the page."""
-    wrong = of.test[~of.right]
-    lead = f"{len(wrong):,} of {len(of.test):,} lists have no item that the user liked later; these are the surest."
-    shown = wrong.assign(text=[_ending(text) for text in wrong["text"]], label=[_few(row) for row in wrong["targets"]])
+    wrong = surest(of.test[~of.right], TABLED)
+    lead = (
+        f"{int((~of.right).sum()):,} of {len(of.test):,} lists have no item that the user liked later; these are the "
+        "surest: what the user had last, what was liked then, and what stood first."
+    )
+    told = read_parquet(of.line.file("split", "train.parquet"), ["label", "text"]).drop_duplicates("label")
+    names = dict(zip(told["label"], told["text"], strict=True))
+    shown = wrong.assign(
+        text=[_few([item for item, _ in reversed(history.read(text))], names) for text in wrong["text"]],
+        label=[_few(row, names) for row in wrong["targets"]],
+        predicted=[names.get(item, item) for item in wrong["predicted"]],
+    )
     return Examination([], sections=[examples("Lists that miss", lead, shown)])
 
 
-def _ending(text: str) -> str:
-    return text if len(text) <= 120 else f"…{text[-119:]}"
-
-
-def _few(items: "np.ndarray") -> str:
-    more = f" and {len(items) - 5} more" if len(items) > 5 else ""
-    return ", ".join(items[:5]) + more
+def _few(items: Sequence[str], names: Mapping[str, str]) -> str:
+    more = f"; and {len(items) - FEW} more" if len(items) > FEW else ""
+    return "; ".join(names.get(item, item) for item in items[:FEW]) + more
 
 
 EXAMINATIONS: tuple[Callable[[Subject, "QualityGateSettings"], Examination], ...] = (present, figures, leaked, missed)

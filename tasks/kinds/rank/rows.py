@@ -2,7 +2,9 @@
 
 from tasks.kinds.rank.shared.users import judged, keys
 
-__all__ = ["REFERENCE", "judged", "keys"]
+__all__ = ["JUDGING", "REFERENCE", "judged", "keys"]
 
 REFERENCE = ["id", "text", "source", "label", "targets"]
 """What a release keeps of them."""
+JUDGING = ("test",)
+"""The sides whose rows a release keeps: of validation a model that was fitted again has learned, and knows too much."""

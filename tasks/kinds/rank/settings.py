@@ -8,6 +8,7 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
     "label.by": ("column",),
     "split.by": ("time_in_group",),
     "train.class_weights": ("none",),
+    "train.head": ("new",),
     "train.label_smoothing": (0.0,),
     "evaluate.calibration": ("auto", "temperature"),
     "evaluate.scope": (None,),

@@ -51,7 +51,6 @@ class Ranking:
         self.temperature = 1.0
         self._begin(self.sides[:1])
         self.held: Held | None = _held(self.events, events(self.sides[1], self.labels, self.tastes), settings.seed)
-        self.untrained: float = self.validate()[SCORE]
 
     def _begin(self, sides: list[pd.DataFrame]) -> None:
         """Towers as at the start, and the events of some sides to train on."""
@@ -77,6 +76,10 @@ class Ranking:
             start[f"text_{way}"] = factors.by_text(self.texts, vectors, known, self.recipe.text_weight)
             start[f"own_{way}"] = vectors - factors.with_one(self.texts) @ start[f"text_{way}"]
         return {name: torch.from_numpy(table) for name, table in start.items()}, torch.from_numpy(known)
+
+    def begin(self) -> bool:
+        """Whether the start, which is set, is judged: the closed form is a model, and no epoch may be better."""
+        return self.held is not None
 
     def loss(self, rows: np.ndarray) -> torch.Tensor:
         """Softmax cross entropy of the liked ones among the next events, at a moment of each user that is drawn.
@@ -165,9 +168,7 @@ class Ranking:
         assert held is not None  # noqa: S101 - refit comes once
         first = np.array([targets[0] for targets in held.targets])
         best = max((entry for entry in history if SCORE in entry), key=lambda entry: entry[SCORE])
-        epochs = int(best["epoch"]) if best[SCORE] > self.untrained else 0
-        if not epochs:
-            self._begin(self.sides[:1])
+        epochs = int(best["epoch"])
         self.temperature = calibration.fit(self._scores(held), first, "temperature")[0]["temperature"]
         if not self.recipe.refit:
             return None

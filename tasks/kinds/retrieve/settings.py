@@ -4,6 +4,7 @@ from typing import Any
 
 ALLOWED: dict[str, tuple[Any, ...]] = {
     "train.class_weights": ("none",),
+    "train.head": ("new",),
     "train.label_smoothing": (0.0,),
     "evaluate.calibration": ("auto", "temperature"),
     "evaluate.scope": (None,),

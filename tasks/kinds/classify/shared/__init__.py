@@ -1,1 +1,1 @@
-"""What several stages of kind `classify` are made of beside what all kinds share: nothing so far."""
+"""What several stages of kind `classify` are made of: the model, and how its head may start."""
