@@ -56,7 +56,7 @@ def parse(text: str) -> tuple[list[Event], float | None]:
     """The events of a history's text, and the time of asking where it names one. Raises DataError where it is none."""
     try:
         content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # ValueError also of numbers with thousands of digits
         content = None
     if not isinstance(content, list):
         raise DataError(_wrong(text))
@@ -67,9 +67,14 @@ def parse(text: str) -> tuple[list[Event], float | None]:
 
 def _event(one: Any, text: str) -> Event:
     item, rating = one if isinstance(one, list) and len(one) == 2 else (one, None)
-    if not isinstance(item, str) or not 0 < len(item) <= LONGEST_ID:
+    if not isinstance(item, str) or not 0 < len(item) <= LONGEST_ID or _halved(item):
         raise DataError(_wrong(text))
     return item, None if rating is None else _number(rating, text)
+
+
+def _halved(text: str) -> bool:
+    """Whether it has half of a surrogate pair, which no file can hold."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_number(value: Any) -> bool:

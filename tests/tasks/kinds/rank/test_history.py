@@ -36,7 +36,7 @@ def test_an_item_alone_has_no_rating():
     "text",
     ["", "a film", "{}", "null", '"a"', "5", '[["a",5,1]]', '[[5,"a"]]', '[["",5]]', '[["a","5"]]', '[["a",true]]',
      '[["a",NaN]]', '[["a",1e999]]', "[1e999]", "[NaN]", '[["a",5],7]', "[" * 5000, f'[["{"x" * 201}",5]]',
-     '[["a",' + "9" * 400 + "]]"],
+     '[["a",' + "9" * 400 + "]]", "9" * 5000, r'[["\ud800",5]]'],
 )  # fmt: skip
 def test_what_is_no_history_is_told(text):
     with pytest.raises(DataError, match="is no history"):
