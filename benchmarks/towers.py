@@ -22,26 +22,29 @@ def listed(rows: pd.DataFrame) -> Figures:
     return learned(rows, ("train", "evaluate"), lists)
 
 
-def learned(rows: pd.DataFrame, stages: tuple[str, ...], read: Read) -> Figures:
-    """What `read` finds in the line's folder when the stages have run; with `epochs` and the best on validation."""
+def learned(rows: pd.DataFrame, stages: tuple[str, ...], read: Read, films: pd.DataFrame | None = None) -> Figures:
+    """What `read` finds in the line's folder when the stages have run; with `epochs` and the best on validation.
+
+    The items are those of the ratings `films`, by default of `rows`.
+    """
     params = line_params(read_params(), "recommend")
     block = {name: params[name] for name in ("kind", "train", "evaluate")}
     with tempfile.TemporaryDirectory() as name:
-        corpus(rows).write(Path(name))
+        corpus(rows, rows if films is None else films).write(Path(name))
         (Path(name) / "behaviour.yaml").write_text("[]\n", encoding="utf-8")
         return measured("films", block, Path(name), stages, lambda data: {**read(data), **_chosen(data)})
 
 
-def corpus(rows: pd.DataFrame) -> Corpus:
-    """The sides as the stage split writes them; in train a row of nobody for each film, which brings its text."""
-    films = rows.drop_duplicates("label").sort_values("label")
+def corpus(rows: pd.DataFrame, films: pd.DataFrame) -> Corpus:
+    """The sides as the stage split writes them; in train a row of nobody for each item, which brings its text."""
+    films = films.drop_duplicates("label").sort_values("label")
     films = films.assign(id="film-" + films["label"], group=None, rating=None, created_at=pd.NaT, side="train")
     told = pd.concat([films, rows]).rename(columns={"rating": "rating_mean"})
     told = told.assign(split_key=told["id"], source="movielens", decided_by="ratings", ambiguous=False)
     types = {"created_at": "datetime64[us, UTC]", "rating_mean": "float64"}
     frame = told.reindex(columns=LABELED.names).astype(types)
     sides = {side: frame[told["side"] == side].sort_values("id") for side in SIDES}
-    return Corpus(sides, {}, sorted(set(rows["label"])))
+    return Corpus(sides, {}, films["label"].tolist())
 
 
 def lists(data: Path) -> Figures:
