@@ -28,7 +28,7 @@ def learned(rows: pd.DataFrame, stages: tuple[str, ...], read: Read, films: pd.D
     The items are those of the ratings `films`, by default of `rows`.
     """
     params = line_params(read_params(), "recommend")
-    block = {name: params[name] for name in ("kind", "train", "evaluate")}
+    block = {name: params[name] for name in ("kind", "train", "evaluate", *stages)}
     with tempfile.TemporaryDirectory() as name:
         corpus(rows, rows if films is None else films).write(Path(name))
         (Path(name) / "behaviour.yaml").write_text("[]\n", encoding="utf-8")
