@@ -22,6 +22,7 @@ CHANGES = {
         "release_gate": {"calibration_slack": 0.1},
     },
     "support_answer": {},
+    "recommend": {},
 }
 SHARED = ("downloads", "models")  # under .tidegate/: pinned, so that nothing is fetched twice
 

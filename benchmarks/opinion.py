@@ -8,7 +8,8 @@
 such; days are independent, or negatives come together by days (a beta variable, `clumped`). The rules are the product's
 own, at their defaults. An event lasts three days; its delay counts from its first headline to the alert.
 `speed` runs a look's parts one after the other over the sentences of Financial PhraseBank (TIDEGATE_DATA), each naming
-one of ten entities: two int8 models of the bundle's size score each headline.
+one of ten entities: two int8 models of the bundle's size score each headline. Beside the way in which a look scores
+stands another, in turns on the same rows: one model after the other, both cores in each of its matrix products.
 """
 
 import argparse
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     two = parts.add_parser("speed")
     two.add_argument("--bundle", type=Path, default=ROOT / "data/finance_topic/release/bundle")
     two.add_argument("--rows", type=int, default=4_000)
+    two.add_argument("--rounds", type=int, default=5)
     return made
 
 
@@ -180,40 +182,55 @@ def speed(arguments: argparse.Namespace) -> Figures:
     from sqlalchemy import create_engine
 
     from flows.opinion.look import judge
-    from flows.opinion.scoring import Scorer, _chosen
+    from flows.opinion.scorer import Scorer
+    from flows.opinion.scoring import _chosen
     from tasks.inference import Model
     from tasks.opinion.entities import Matcher
     from tasks.opinion.store import Store
     from tasks.opinion.tables import metadata
 
-    model = Model.load(arguments.bundle.resolve(), "int8")
+    folder = arguments.bundle.resolve()
+    model, other = Model.load(folder, "int8", threads=1), Model.load(folder, "int8")
     labels = model.signature.labels
     made = settings(index={"values": dict.fromkeys(labels, 0.0), "negative": labels[0]})
     rows, now = _headlines(arguments.rows), _now()
-    parts: dict[str, tuple[float, float]] = {}
+    parts: dict[str, list[tuple[float, float]]] = {}
 
     def timed(name: str, part: Callable[[], Any]) -> Any:
         wall, cpu = time.perf_counter(), time.process_time()
         done = part()
-        parts[name] = (time.perf_counter() - wall, time.process_time() - cpu)
+        parts.setdefault(name, []).append((time.perf_counter() - wall, time.process_time() - cpu))
         return done
 
     _, chosen, named = timed("match", lambda: _chosen(rows, made, Matcher(made.entities), now))
-    scorer = Scorer(made, model, "made", model)
-    scored = timed("score", lambda: scorer.rows(chosen))
-    with tempfile.TemporaryDirectory() as folder:
-        engine = create_engine(f"sqlite:///{folder}/opinion.db")
+    scorer, texts = Scorer(made, model, "made", model), [row["text"] for row in chosen]
+    for _ in range(arguments.rounds):
+        timed("one model after the other", lambda: [other.predict(texts) for _ in range(2)])
+        scored = timed("score", lambda: scorer.rows(chosen))
+    with tempfile.TemporaryDirectory() as place:
+        engine = create_engine(f"sqlite:///{place}/opinion.db")
         metadata.create_all(engine)
         with engine.begin() as connection:
             store = Store(connection, "finance")
             timed("keep", lambda: store.add(scored, named, made.index.copies_hours))
+            timed("another feed's copies", lambda: store.copied(chosen, made.index.copies_hours))
             timed("judge", lambda: judge(store, made, now))
         engine.dispose()
-    wall, cpu = (sum(one[n] for one in parts.values()) for n in (0, 1))
-    for name, (seconds, used) in parts.items():
-        print(f"{name}: {len(rows) / seconds:,.0f} headlines/s; {used / len(rows) * 1000:.2f} ms of a core each")
-    print(f"all: {len(rows) / wall:,.0f} headlines/s; {cpu / len(rows) * 1000:.2f} ms of a core each")
-    return {"rows": len(rows), "parts": parts, "per_second": len(rows) / wall, "cpu_ms": cpu / len(rows) * 1000}
+    return _rates(parts, len(rows))
+
+
+def _rates(parts: dict[str, list[tuple[float, float]]], rows: int) -> Figures:
+    """Headlines a second and milliseconds of a core, by part and of a look; medians over rounds, and their ratio."""
+    median = {name: [statistics.median(column) for column in zip(*its, strict=True)] for name, its in parts.items()}
+    look = ("match", "score", "keep", "judge")
+    median["a look"] = [sum(median[name][n] for name in look) for n in (0, 1)]
+    for name, (seconds, used) in median.items():
+        print(f"{name}: {rows / seconds:,.0f} headlines/s; {used / rows * 1000:.2f} ms of a core each")
+    pairs = list(zip(parts["one model after the other"], parts["score"], strict=True))
+    ratios = [[before[n] / now[n] for before, now in pairs] for n in (0, 1)]
+    for name, its in zip(("times as fast", "times less of a core"), ratios, strict=True):
+        print(f"score: {statistics.median(its):.2f} {name} ({min(its):.2f} to {max(its):.2f})")
+    return {"rows": rows, "parts": parts, "seconds": {name: its[0] for name, its in median.items()}, "ratios": ratios}
 
 
 def _headlines(rows: int) -> list[dict[str, Any]]:

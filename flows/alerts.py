@@ -28,7 +28,7 @@ FOLDER = STATE / "alerts"
 SCHEMA = 1
 WAIT = 30.0  # seconds for another process that writes an alert
 
-Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel", "approval", "opinion"]
+Kind = Literal["drift", "performance", "run_failed", "run_missed", "loop", "channel", "approval", "opinion", "dialogue"]
 Happening = Literal["raised", "updated", "resolved", "test"]
 
 
@@ -83,7 +83,8 @@ class Alert(_Record):
     observation: str | None = None
     """The observation that it was last raised for."""
     subject: str = ""
-    """What of the line it is about, where several things may be wrong at once: the entity and rule of an opinion."""
+    """What of the line it is about, where several things may be wrong at once: the entity and rule of an opinion,
+    the dialogue that waits."""
     headlines: list[str] = []
     """News that caused it, masked: what was published, never what a user wrote."""
     events: list[Event] = []

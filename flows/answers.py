@@ -15,9 +15,9 @@ from flows.record import now
 from flows.settings import load
 from serving.deployment import ServingFolder
 from tasks.answer_base import Change, Changes, Entry, text_id
-from tasks.core.errors import DataError, SettingsError, StageError
+from tasks.core.errors import DataError, SettingsError, SourceError, StageError
 from tasks.core.line import STATE, Line
-from tasks.sources.tables import Column, TableSettings, canonical, raw
+from tasks.sources.tables import OF_COMMAND, Column, Remedy, TableSettings, UnreadableTable, canonical, raw
 from tasks.text import TextSettings, clean, to_drop
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tasks.forgotten import Subject
 
 COLUMNS: tuple[Column, ...] = ("text", "label")
+ADVICE: Mapping[Remedy, str] = {**OF_COMMAND, "columns": "It needs text and label, and with --ids also id."}
 NAMED = 5  # rows or names in a message
 
 
@@ -137,7 +138,10 @@ def _read(file: Path, policy: TextSettings, known: Mapping[str, str], ids: bool)
         raise DataError(f"{file} does not exist. Give a csv, tsv, jsonl or parquet file with columns text and label.")
     columns: dict[Column, str | int] = {name: name for name in (("id", *COLUMNS) if ids else COLUMNS)}
     tables = raw(file, TableSettings(columns=columns), file.name, columns)
-    rows = [row for table in tables for row in canonical(table, file.name).to_pylist()]
+    try:
+        rows = [row for table in tables for row in canonical(table, file.name).to_pylist()]
+    except UnreadableTable as error:
+        raise SourceError(error.advised(ADVICE)) from None
     entries, wrong = [], []
     for number, row in enumerate(rows, 1):
         text, label = clean(row["text"] or "", policy), (row["label"] or "").strip()

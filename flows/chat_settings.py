@@ -20,6 +20,12 @@ class ChatSettings(PageSettings, block="chat"):
     messages_per_minute: int = Field(20, ge=1, description="of one customer")
     all_per_minute: int = Field(600, ge=1, description="of all customers of this page together")
     dialogue_days: float = Field(7, gt=0, le=365, description="after which a customer's browser knows it no more")
+    notice_minutes: float | None = Field(
+        10,
+        gt=0,
+        le=10_080,
+        description="who waits longer is told of through the channels of alerts; null: never",
+    )
     poll_seconds: float = Field(3, ge=0.2, le=60, description="between two looks of an open page for news")
 
 

@@ -99,9 +99,11 @@ class Group:
     def _say_ready(self, took: float) -> None:
         self.up = self.up.model_copy(update={"ready": True})
         self._note()
-        for keeper in self.keepers:
-            if keeper.now.address and keeper.now.name in SHOWN:
-                log.info("%-8s %-24s %s", keeper.now.name, keeper.now.address, SHOWN[keeper.now.name])
+        shown = [(keeper.now, SHOWN.get(keeper.now.name.partition("-")[0])) for keeper in self.keepers]
+        width = max(len(keeper.now.name) for keeper in self.keepers)
+        for now, why in shown:
+            if now.address and why:
+                log.info("%-*s %-24s %s", width, now.name, now.address, why)
         log.info("Everything runs, after %.0f s. Ctrl-C or `tidegate down` ends it; logs: %s/", took, running.LOGS)
 
     def _end(self) -> None:
@@ -120,5 +122,6 @@ SHOWN = {
     "service": "answers, with its interface at /docs",
     "ops": "whether the models still work",
     "annotate": "where a team labels texts",
+    "chat": "where customers ask, and staff answer at /staff",
 }
 """What people open, and why."""

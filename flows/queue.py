@@ -1,7 +1,7 @@
 """`tidegate queue`: texts for a team to label, those first whose labels teach most."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from tasks.annotation.pool import draw, languages, overlaps
 from tasks.core.errors import SourceError, TidegateError
 from tasks.core.line import Line
 from tasks.core.progress import progress
+from tasks.sources.tables import OF_COMMAND, Remedy, UnreadableTable
 from tasks.text import clean
 
 if TYPE_CHECKING:
@@ -25,16 +26,7 @@ if TYPE_CHECKING:
 WAITING = 2_000
 """Texts of the queue, drawn by lot, to which new ones should not be like."""
 SUSPECT = ("id", "text", "given", "suggested", "probability")
-ADVICE = {
-    "Correct `columns:`.": "Name the column of texts by --text.",
-    "If that is meant, take the source out of params.yaml.": "Leave it out.",
-    "Set `format:` to csv, tsv, jsonl, parquet or yaml.": "Let it end with .csv, .tsv, .jsonl, .parquet or .yaml.",
-    "Set `encoding:` to what the file is, often latin-1 or cp1252, or mend the file.": "Save it as UTF-8.",
-    "Set `encoding:` to what the file is, often latin-1.": "Save it as UTF-8.",
-    "Look at `delimiter:` and `quote:`, or mend the file.": "Mend the file.",
-    ", or set `quote:` to what the file has.": ".",
-}
-"""What a reader of tables advises for the sources of params.yaml, and what helps with a file of the command."""
+ADVICE: Mapping[Remedy, str] = {**OF_COMMAND, "columns": "Name the column of texts by --text."}
 TOLD_WHY: dict[str, Why] = {"at random": "random", "unsure": "uncertain", "unfamiliar": "unfamiliar"}
 
 
@@ -60,8 +52,8 @@ def add_files(name: str, files: Sequence[Path], rows: int | None = None, text_co
     journal = Journal.of(line)
     try:
         pool = draw(files, text_column, line, journal.items(), settings.text, block)
-    except SourceError as error:
-        raise SourceError(_advised(str(error))) from None
+    except UnreadableTable as error:
+        raise SourceError(error.advised(ADVICE)) from None
     texts = pool.texts
     if not texts:
         raise TidegateError(
@@ -134,12 +126,6 @@ def _suspects(file: Path, name: str) -> "pd.DataFrame":
     if missing := [column for column in SUSPECT if column not in table.columns]:
         raise SourceError(f"{file} has no column {', '.join(missing)}. `tidegate suspects {name}` writes such a file.")
     return table if as_json else table.assign(text=table["text"].map(plain, na_action="ignore"))
-
-
-def _advised(said: str) -> str:
-    for source, command in ADVICE.items():
-        said = said.replace(source, command)
-    return said
 
 
 def _waiting(journal: Journal, seed: int) -> list[str]:

@@ -174,6 +174,11 @@ def products() -> dict[str, Product]:
     return parse(Params, read_params(), str(PARAMS)).products
 
 
+def answering() -> dict[str, AnswerSettings]:
+    """The products that answer, which have a chat, by name. Raises SettingsError for a wrong top level."""
+    return {name: one for name, one in products().items() if isinstance(one, AnswerSettings)}
+
+
 def product(name: str, kind: type[ProductT]) -> ProductT:
     """The settings of one product. Raises SettingsError where there is none of that name and kind."""
     known = {one: settings for one, settings in products().items() if isinstance(settings, kind)}

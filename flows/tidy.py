@@ -15,7 +15,7 @@ from flows.dag import Dag
 from flows.housekeeping_settings import HousekeepingSettings, load_housekeeping
 from flows.lock import hold
 from flows.promote import claim
-from flows.settings import load
+from flows.settings import load, products
 from tasks.bundle import MANIFEST
 from tasks.core.errors import BusyError, TidegateError
 from tasks.core.line import STATE, Line
@@ -138,6 +138,15 @@ def _dialogues(this: Round, _: list[Line]) -> Iterator[str]:
             yield f"dialogues in which nothing was said for {this.settings.dialogue_days} days: {many:,}"
 
 
+def _product_inboxes(this: Round, _: list[Line]) -> Iterator[str]:
+    """A look that finds news writes a batch, and every look opens all of them: old ones become one."""
+    from flows.opinion.inboxes import consolidate
+
+    for name, settings in products().items():
+        if settings.kind == "opinion" and (many := consolidate(Line(name), this.dry_run)):
+            yield f"small batches in the inbox of {name}, put together: {many:,}"
+
+
 def _leftovers(this: Round, _: list[Line]) -> Iterator[str]:
     yield this.drop(leftovers.scratch_folders(), "scratch folders of dead stages")
     yield from _checkpoints(this)
@@ -202,6 +211,7 @@ PARTS: dict[str, Callable[[Round, list[Line]], Iterator[str]]] = {
     "observations and reports": _observations,
     "alerts": _alerts,
     "dialogues": _dialogues,
+    "inboxes of products": _product_inboxes,
     "leftovers": _leftovers,
     "worktrees": _worktrees,
     "Prefect's runs": _runs,

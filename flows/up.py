@@ -8,42 +8,35 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from flows import deployments, running
 from flows.group import Group, Stop
-from flows.keeper import Program
 from flows.lock import hold
-from flows.server import free_port, settle
+from flows.programs import named, programs
 from flows.settings import load
-from flows.up_settings import UpSettings, load_up
-from serving.settings import load_serving
-from tasks.annotation.journal import FOLDER as ANNOTATION
+from flows.up_settings import load_up
 from tasks.core.errors import BusyError, SettingsError, TidegateError
-from tasks.team import load_team
 
 log = logging.getLogger("tidegate")
 
 LOCK = "up"
-ANNOTATE = "annotate"
 POLL = 0.2  # seconds between looks at whether it is up, or down
 DOWN_SECONDS = 90.0  # for everything to end itself, runs and requests in flight included
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-PROGRAMS = (running.SERVER, "worker", "service", "ops", ANNOTATE, "watch")
 
 
 def up(only: Sequence[str] = ()) -> int:
     """Start everything and keep it running until SIGTERM (exit code 0) or Ctrl-C (130).
 
-    `only` names some of PROGRAMS; without it the labelling page is left out where there is nothing to label. Where
+    `only` names some of flows.programs.PROGRAMS; without it pages are left out that nobody needs here. Where
     PREFECT_API_URL names a server, none is started. Raises SettingsError where params.yaml, prefect.yaml or what a
     program finds is wrong, BusyError where it runs already.
     """
     deployments.check(load())
     settings = load_up()
-    chosen = _chosen(only)
+    chosen = named(only, settings)
     with hold(LOCK, _runs_already()), Stop().heeded() as stop:
-        Group(_programs(chosen, settings), settings, stop).run()
+        Group(programs(chosen, settings), settings, stop).run()
     return INTERRUPTED if stop.which == signal.SIGINT else 0
 
 
@@ -87,50 +80,7 @@ def down() -> str:
     return f"Ended: {', '.join(program.name for program in now.programs)}."
 
 
-def _chosen(only: Sequence[str]) -> tuple[str, ...]:
-    unknown = [name for name in only if name not in PROGRAMS]
-    if unknown:
-        raise SettingsError(f"--only was given as {', '.join(unknown)}; there are {', '.join(PROGRAMS)}.")
-    remote = running.SERVER if os.environ.get("PREFECT_API_URL") else ""
-    idle = ANNOTATE if not only and not _labels() else ""
-    return tuple(name for name in PROGRAMS if name in (only or PROGRAMS) and name not in (remote, idle))
-
-
-def _labels() -> bool:
-    """Whether anybody could label: a line has a queue, or team.yaml names people for it."""
-    team = load_team()
-    return any(ANNOTATION.glob("*/items.jsonl")) or bool(team and team.having("annotator", "adjudicator"))
-
-
 def _runs_already() -> str:
     now = running.found()
     who = f" as process {now.pid} since {now.since:%Y-%m-%d %H:%M} UTC" if now else ""
     return f"`tidegate up` runs here already{who}. `tidegate ps` shows it, `tidegate down` ends it."
-
-
-def _programs(chosen: Sequence[str], settings: UpSettings) -> list[Program]:
-    """What is to run, in the order of starting. Sets PREFECT_API_URL for all of it."""
-    settle()
-    port, worker_port = settings.prefect_port or free_port(), free_port()
-    os.environ.setdefault("PREFECT_API_URL", f"http://127.0.0.1:{port}/api")
-    os.environ["PYTHONUNBUFFERED"] = "1"  # a log that is behind is no help
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
-    python = (sys.executable, "-m")
-    every = [
-        Program(
-            running.SERVER, (*python, "flows.server", "--lasting", "--port", str(port)),
-            f"http://127.0.0.1:{port}", "/api/health", 15,
-        ),
-        Program(
-            "worker", (*python, "flows.worker", "--health-port", str(worker_port)),
-            f"http://127.0.0.1:{worker_port}", "/health", 40,
-        ),
-        Program(
-            "service", (*python, "serving", "--supervised"), None, "/v2/health/live",
-            2 * load_serving().stop_seconds + 15,
-        ),
-        Program("ops", (*python, "flows.ops"), None, "/health"),
-        Program(ANNOTATE, (*python, "flows.annotate"), None, "/health"),
-        Program("watch", (*python, "flows.watch", "--minutes", str(settings.watch_minutes))),
-    ]  # fmt: skip
-    return [program for program in every if program.name in chosen]

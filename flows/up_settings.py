@@ -12,6 +12,7 @@ class UpSettings(Settings, block="up"):
         4200, ge=0, le=65535, description="of Prefect's server and page, on loopback; 0 lets the system choose"
     )
     ready_seconds: float = Field(180, gt=0, description="until everything answers; later than that is told")
+    chat: bool = Field(False, description="the chat page of each product of kind answer as well")
     watch_minutes: float = Field(5, gt=0, description="between two looks at failed and missed runs")
     log_megabytes: float = Field(10, gt=0, description="of each program's log; three older ones are kept")
 

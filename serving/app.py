@@ -1,6 +1,6 @@
 """The application: one per service, all that it needs given to it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from serving import products, v1, v2
+from serving.bundled import Products
 from serving.edge import Edge
 from serving.hub import Hub
 from serving.log.record import Recorder
@@ -20,7 +21,6 @@ from serving.service import Service
 from serving.settings import ServingSettings
 from serving.visit import visit
 from tasks.core.errors import TidegateError
-from tasks.dialogue.settings import AnswerSettings
 
 DESCRIPTION = """Labels texts with the release that has earned its place on each line.
 
@@ -35,7 +35,7 @@ def create_app(
     recorder: Recorder,
     keys: Keys,
     draining: Callable[[], bool] = lambda: False,
-    bundled: Mapping[str, AnswerSettings] | None = None,
+    bundled: Products | None = None,
 ) -> FastAPI:
     """The service's routes around a hub, which the caller starts and stops. `draining` tells that the end is near.
 

@@ -26,7 +26,12 @@ def inherited(descriptor: int) -> socket.socket:
     return listener
 
 
+def address(listener: socket.socket) -> str:
+    """Where a socket listens, as people write it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def announce(listener: socket.socket) -> None:
     """Print where the service listens: the one line of stdout, for programs that started it."""
-    host, port = listener.getsockname()[:2]
-    print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
+    print(f"listening on {address(listener)}", flush=True)  # noqa: T201

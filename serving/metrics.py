@@ -51,6 +51,10 @@ class Metrics:
             "tidegate_product_answers", "Questions to a product; `why` is empty where it answered by itself",
             ["product", "why"], registry=registry,
         )  # fmt: skip
+        self.product_opinions = Counter(
+            "tidegate_product_opinions", "Texts that a product was asked of; `sentiment` is empty without a release",
+            ["product", "sentiment"], registry=registry,
+        )  # fmt: skip
         self.feedback = Counter("tidegate_feedback", "True labels received", ["line"], registry=registry)
         self.spool_lag = Gauge("tidegate_spool_records", "Records not yet in the database", registry=registry)
         self.spool_bytes = Gauge("tidegate_spool_bytes", "Bytes of the spool on disk", registry=registry)

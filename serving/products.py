@@ -1,4 +1,4 @@
-"""Products that answer: several lines behind one route, and people where the service is not sure."""
+"""The routes of products, several lines behind each; here those that answer, with people where nobody is sure."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -7,11 +7,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
-from serving.errors import UnknownLine
+from serving import opinions
+from serving.bundled import Products, ask, find
 from serving.hub import Reply
-from serving.line import ServedLine
-from serving.problems import Refused
-from serving.service import Service, check_text, settled
+from serving.service import Service, check_text
 from serving.strict import StrictRoute
 from serving.v1 import REFUSALS, STRICT
 from serving.visit import visit
@@ -59,7 +58,7 @@ class Answer(BaseModel):
     releases: dict[str, str] = Field(description="The release of each line that was asked.")
 
 
-def routes(service: Service, products: Mapping[str, AnswerSettings]) -> APIRouter:
+def routes(service: Service, products: Products) -> APIRouter:
     """The routes below /v1/products."""
     router = APIRouter(prefix="/v1/products", tags=["Products"], route_class=StrictRoute, responses=REFUSALS)
 
@@ -67,7 +66,7 @@ def routes(service: Service, products: Mapping[str, AnswerSettings]) -> APIRoute
     async def all_of(request: Request) -> Response:
         allowed = visit(request.scope).caller.lines
         shown = [
-            {"product": name, "title": one.title, "lines": list(one.needed)}
+            {"product": name, "kind": one.kind, "title": one.title, "lines": list(one.needed)}
             for name, one in products.items()
             if allowed is None or set(one.needed) <= set(allowed)
         ]
@@ -75,22 +74,19 @@ def routes(service: Service, products: Mapping[str, AnswerSettings]) -> APIRoute
 
     @router.post("/{product}/answer", response_model=Answer, summary="Answer a question, or say that people should")
     async def answer(request: Request, product: str, body: Ask) -> Response:
-        settings = products.get(product)
-        if settings is None:
-            known = ", ".join(sorted(products)) or "none"
-            raise Refused(404, "unknown_product", f"There is no product {product[:80]!r} here. Products: {known}.")
-        service.access.use(visit(request.scope).caller, *settings.needed)
+        settings: AnswerSettings = find(service, request, products, product, "answer")
         check_text(body.text, service.settings.limits)
-        replies = await _ask(service, request, settings, body)
+        replies = await ask(service, request, [*settings.needed], [body.text], body.deadline_ms)
         found = judged(settings, replies, body.top)
         service.metrics.product_answers.labels(product, found["why"] or "").inc()
         named = {"request_id": visit(request.scope).request_id}
         about = {"feedback": {"line": settings.answers, **named}}
-        releases = {"releases": {name: reply.release for name, reply in replies.items()}}
+        releases = {"releases": {line: reply.release for line, reply in replies.items()}}
         return Response(
             to_json({**named, "product": product, **found, **about, **releases}), media_type="application/json"
         )
 
+    opinions.add(router, service, products)
     return router
 
 
@@ -120,27 +116,3 @@ def judged(settings: AnswerSettings, replies: Mapping[str, Reply], top: int | No
         "why": why,
         "intent": meant.labels[0] if meant is not None else None,
     }
-
-
-async def _ask(service: Service, request: Request, settings: AnswerSettings, body: Ask) -> dict[str, Reply]:
-    """What each line that has a release says: they compute side by side."""
-    deadline = service.deadline(body.deadline_ms)
-    futures = {}
-    try:
-        for name in settings.needed:
-            if (line := _serving(service, name)) is not None:
-                futures[name] = service.submit(request, line, [body.text], deadline)
-                visit(request.scope).line = settings.answers
-        return {name: await settled(future, request, deadline) for name, future in futures.items()}
-    finally:
-        for future in futures.values():
-            future.cancel()
-
-
-def _serving(service: Service, name: str) -> ServedLine | None:
-    """A line with a release; None where it has none, or is not here."""
-    try:
-        line = service.hub.line(name)
-    except UnknownLine:
-        return None
-    return line if line.champion is not None else None

@@ -8,13 +8,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from types import FrameType
 
 import psutil
 import uvicorn
 
 from serving.app import create_app
+from serving.bundled import Products
 from serving.deployment import ServingFolder
 from serving.hub import Hub
 from serving.listener import announce, inherited, open_listener
@@ -28,7 +28,6 @@ from serving.settings import load_products
 from tasks.core.errors import TidegateError
 from tasks.core.line import STATE
 from tasks.core.stage import PARENT_PIPE
-from tasks.dialogue.settings import AnswerSettings
 from tasks.team import TEAM
 
 log = logging.getLogger("tidegate")
@@ -95,7 +94,7 @@ class _Process(uvicorn.Server):
         recorder: LogRecorder | NoLog,
         keys: Keys,
         listener: socket.socket,
-        bundled: Mapping[str, AnswerSettings],
+        bundled: Products,
     ) -> None:
         settings, limits = options.settings, options.settings.limits
         self.options, self.hub, self.recorder, self.listener = options, hub, recorder, listener

@@ -1,7 +1,7 @@
 """The block `serving` of params.yaml: one per project, every value with a default."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, field_validator
@@ -11,7 +11,10 @@ from serving.log.settings import LogSettings
 from tasks.core.errors import SettingsError
 from tasks.core.line import STATE
 from tasks.core.settings import PARAMS, Settings, parse
-from tasks.dialogue.settings import AnswerSettings
+
+if TYPE_CHECKING:
+    from tasks.dialogue.settings import AnswerSettings
+    from tasks.opinion.settings import OpinionSettings
 
 
 class LimitSettings(Settings):
@@ -67,8 +70,8 @@ def load_serving(path: Path = PARAMS) -> ServingSettings:
     return parse(ServingSettings, content, ServingSettings.block)
 
 
-def load_products(path: Path = PARAMS) -> dict[str, AnswerSettings]:
-    """The products that the service has a route for, by name; those of other kinds are left out.
+def load_products(path: Path = PARAMS) -> "dict[str, AnswerSettings | OpinionSettings]":
+    """The products by name; those of a kind that is not known here are left out.
 
     Their lines need not stand in params.yaml: a machine that only serves has none there. Raises SettingsError that
     lists every error.
@@ -78,14 +81,28 @@ def load_products(path: Path = PARAMS) -> dict[str, AnswerSettings]:
         raise SettingsError(f"products in {path} must be a block with one block per product, got {content!r}.")
     found, problems = {}, []
     for name, block in content.items():
-        if isinstance(block, dict) and block.get("kind") == "answer":
+        kind = _settings_of(block.get("kind", "opinion")) if isinstance(block, dict) else None
+        if kind is not None:
             try:
-                found[str(name)] = parse(AnswerSettings, block, f"products.{name}")
+                found[str(name)] = parse(kind, block, f"products.{name}")
             except SettingsError as error:
                 problems.append(str(error))
     if problems:
         raise SettingsError("\n".join(problems))
     return found
+
+
+def _settings_of(kind: Any) -> "type[AnswerSettings] | type[OpinionSettings] | None":
+    """What a product of a kind is set by; a service without products of opinion need not load its sources."""
+    if kind == "answer":
+        from tasks.dialogue.settings import AnswerSettings
+
+        return AnswerSettings
+    if kind == "opinion":
+        from tasks.opinion.settings import OpinionSettings
+
+        return OpinionSettings
+    return None
 
 
 def _read(path: Path) -> dict[str, Any]:

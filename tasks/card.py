@@ -1,7 +1,7 @@
 """The model card: tables of what the stages reported, as Markdown and as one HTML page."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[–\d.,% ]*( to [\d.]+)?|[≥≤] .*")
 PLOTS = ("confusion", "reliability")
 MOST_ROWS = 60  # a table longer than this is cut in the card; the whole of it is in the evidence
+
+
+NAME = 40
+"""Characters up to which labels are names; longer ones are texts, as the answers of a line of kind retrieve are."""
+MOST_NAMES, MOST_TEXTS = 20, 3
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Table:
 def markdown(facts: Facts, image: Callable[[str], str] = "evidence/{}.png".format) -> str:
     """The card. `image` gives the source of a plot by its name."""
     tables = {
+        "labels": labels(facts.signature.labels),
         "sources": _sources(facts.provenance),
         "sides": _sides(facts.split),
         "classes": _classes(facts.metrics),
@@ -75,6 +81,24 @@ def page(facts: Facts, images: Mapping[str, bytes]) -> str:
     text = markdown(facts, lambda name: report.data_uri(images[name]))
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     return report.render("model_card.html.j2", title=facts.settings.title or facts.line, body=body)
+
+
+def labels(names: Sequence[str]) -> str:
+    """The labels as Markdown; of labels that are texts their number and a few, shortened."""
+    if _texts(names):
+        some = ", ".join(f'"{cell(short(name))}"' for name in names[:MOST_TEXTS])
+        return f"{len(names):,} texts, such as {some}"
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(map(cell, names[:MOST_NAMES])) + more
+
+
+def short(label: str) -> str:
+    """A label in NAME characters at most."""
+    return label if len(label) <= NAME else f"{label[: NAME - 1].rstrip()}…"
+
+
+def _texts(names: Iterable[str]) -> bool:
+    return any(len(name) > NAME for name in names)
 
 
 def figures(metrics: Mapping[str, Any]) -> Table:
@@ -118,13 +142,15 @@ def _sides(split: Mapping[str, Any]) -> Table:
 
 def _shares(side: Mapping[str, Any]) -> str:
     shares = side.get("label_shares", {})
-    return ", ".join(f"{label} {share:.1%}" for label, share in list(shares.items())[:20])
+    most = MOST_TEXTS if _texts(shares) else MOST_NAMES
+    return ", ".join(f"{short(label)} {share:.1%}" for label, share in list(shares.items())[:most])
 
 
 def _classes(metrics: Mapping[str, Any]) -> Table:
     columns = ("precision", "recall", "f1", "rows")
     rows = [
-        (label, *(number(scores.get(c)) for c in columns)) for label, scores in metrics.get("per_class", {}).items()
+        (short(label), *(number(scores.get(c)) for c in columns))
+        for label, scores in metrics.get("per_class", {}).items()
     ]
     return Table(("label", *columns), rows[:MOST_ROWS])
 

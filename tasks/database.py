@@ -47,10 +47,16 @@ class Database:
         engine = sa.create_engine(where, hide_parameters=True, connect_args={"timeout": BUSY} if sqlite else {})
         try:
             with self.plain_errors():
-                self.metadata.create_all(engine)
+                self._tables(engine)
                 yield engine
         finally:
             engine.dispose()
+
+    def _tables(self, engine: sa.Engine) -> None:
+        try:
+            self.metadata.create_all(engine)
+        except sa.exc.DBAPIError:  # another process made one between our look and our hand
+            self.metadata.create_all(engine)
 
     def _made(self, kept: Path) -> None:
         try:

@@ -8,6 +8,7 @@ search.
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from tasks.core.errors import StageError
 from tasks.core.files import atomic
-from tasks.search import CELLS, Exact, Floats, Indices, read
+from tasks.search import CELLS, Exact, Floats, Indices
 
 FILE = "answers.index"
 """The index of a variant is `<variant>.answers.index` beside its base, where the base is large."""
@@ -80,13 +81,14 @@ class Large:
     def nearest(self, queries: Floats, k: int, probes: int = PROBES) -> Found:
         """About the k nearest entries that are not withdrawn; what is found has its true cosine."""
         proposed = self._proposed(queries, PROPOSED + 2 * k, probes)
-        measured = np.full(proposed.shape, -1, dtype=np.float32)
+        measured = np.full(proposed.shape, -np.inf, dtype=np.float32)
         for row, places in enumerate(proposed):
             told = places >= 0
             measured[row, told] = self.vectors[places[told]] @ queries[row]
         new, cosines = exact(self.added, queries, k)
         places = np.concatenate([proposed, new + len(self.vectors)], axis=1)
-        return _first(places, np.concatenate([measured, cosines], axis=1), k)
+        first, found = _first(places, np.concatenate([measured, cosines], axis=1), k)
+        return first, np.where(first < 0, np.float32(-1), found)
 
     def similarities(self, queries: Floats) -> Floats:
         """As Exact has it for the labels of the ASKED nearest entries; -1 for the rest, which are no nearer."""
@@ -135,18 +137,20 @@ def build(vectors: Floats) -> Any:
     return index
 
 
-def write(path: Path, base: Path) -> None:
-    """Write the index of a base as it was written by tasks.search, made in a process of its own.
+def write(path: Path, vectors: Floats) -> None:
+    """Write the index of `vectors` [entries, width], made in a process of its own.
 
     Torch and faiss bring an OpenMP each, which on macOS cannot live in one process. Raises StageError.
     """
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, tempfile.TemporaryDirectory() as folder:
+        given = Path(folder, "vectors.npy")
+        np.save(given, vectors, allow_pickle=False)
         made = subprocess.run(
-            [sys.executable, "-m", "tasks.nearest", base, temporary], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "tasks.nearest", given, temporary], capture_output=True, text=True, check=False
         )
         if made.returncode:
             reason = (made.stderr.strip().splitlines() or [f"exit status {made.returncode}"])[-1]
-            raise StageError(f"No index could be made of {base.name}: {reason}")
+            raise StageError(f"No index {path.name} could be made: {reason}")
 
 
 def open_lists(path: Path, vectors: Floats) -> Any:
@@ -170,8 +174,8 @@ def _first(places: Indices, cosines: Floats, k: int) -> Found:
 def _main() -> None:
     import faiss
 
-    base, path = sys.argv[1:]
-    faiss.write_index(build(read(Path(base)).vectors), path)
+    vectors, path = sys.argv[1:]
+    faiss.write_index(build(np.load(vectors, allow_pickle=False)), path)
 
 
 if __name__ == "__main__":

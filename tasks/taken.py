@@ -38,15 +38,13 @@ class Taken:
 
     def has_bytes(self, source: SourceBase, digest: str) -> bool:
         """Whether bytes with this digest were taken from this source, or brought nothing beyond the inbox as it is."""
-        if any(known["sha256"] == digest for _, known in self.of_source(source)):
-            return True
-        return bool(self.memory.get(f"{source.name} {digest}") == self.state(source))
+        return self._holds(source, digest) or bool(self.memory.get(f"{source.name} {digest}") == self.state(source))
 
     def remember(self, source: SourceBase, piece: Piece, digest: str) -> None:
         """Keep what was found out, so that the next look is cheap. Losing it costs time only."""
         if piece.stamp is not None:
             self.memory[f"{source.name} {public(piece.uri)}"] = [piece.stamp, digest]
-        if not any(known["sha256"] == digest for _, known in self.of_source(source)):
+        if not self._holds(source, digest):
             self.memory[f"{source.name} {digest}"] = self.state(source)
         write_json(_memory(self.line), self.memory)
 
@@ -111,6 +109,10 @@ class Taken:
     def state(self, source: SourceBase) -> list[str]:
         """Changes whenever the source is read otherwise or its batches are others."""
         return [source.reading(), *(path.stem for path, _ in self.of_source(source))]
+
+    def _holds(self, source: SourceBase, digest: str) -> bool:
+        """Whether a batch has bytes with this digest; one of many that became one (tasks.consolidate) tells of all."""
+        return any(digest in (told["sha256"], *told.get("digests", ())) for _, told in self.of_source(source))
 
     def _last(self, source: SourceBase) -> tuple[Path, dict[str, Any]] | None:
         """The newest batch of a feed that follows, over batches that are all there, on the first."""

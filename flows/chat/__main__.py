@@ -1,4 +1,9 @@
-"""The process of the chat: until SIGTERM or Ctrl-C."""
+"""`python -m flows.chat PRODUCT`: the chat of a product until SIGTERM or Ctrl-C. `tidegate chat` is the same."""
+
+import logging
+import sys
+
+log = logging.getLogger("tidegate")
 
 
 def serve(product: str, host: str | None = None, port: int | None = None, service: str | None = None) -> int:
@@ -11,19 +16,32 @@ def serve(product: str, host: str | None = None, port: int | None = None, servic
     from flows.chat.app import create_app
     from flows.chat.client import KEY, Client, address
     from flows.chat.desk import Desk
+    from flows.chat.notices import noticing
     from flows.chat_settings import load_chat
     from flows.settings import product as settings_of
     from flows.web.process import opened, run
+    from serving.listener import address as where
     from tasks.core.settings import parse
     from tasks.dialogue import store
     from tasks.dialogue.settings import AnswerSettings
 
-    settings_of(product, AnswerSettings)
-    settings = load_chat()
+    own, settings = settings_of(product, AnswerSettings), load_chat()
     if service:
         settings = parse(type(settings), {**settings.model_dump(), "service": service}, "chat")
-    client = Client(lambda: address(settings), product, settings.service_seconds, os.environ.pop(KEY, None))
-    keys, listener = opened(settings, host, port, "The chat")
+    key = os.environ.pop(KEY, None)
+    client = Client(lambda: address(settings), product, settings.service_seconds, key)
+    keys, listener = opened(settings, host, own.port if port is None else port, "The chat")
+    if keys.team is not None and not key:
+        log.warning("There is a team.yaml, but no %s: the service refuses this page, and people answer all.", KEY)
+    page = (own.address or where(listener)).rstrip("/")
     with store.opened() as engine:
-        run(create_app(Desk(product, settings, keys, store.Store(engine, product), client)), listener)
+        kept = store.Store(engine, product)
+        with noticing(kept, settings.notice_minutes, page):
+            run(create_app(Desk(product, settings, keys, kept, client)), listener)
     return 0
+
+
+if __name__ == "__main__":
+    from flows.web.process import main
+
+    sys.exit(main("flows.chat", str(__doc__), serve, "product"))

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from flows.chat import staff
 from flows.chat.desk import Customer, Desk
-from flows.chat.shared import COOKIE, PACKAGE, desk_of, id_of, shown, text_of
+from flows.chat.shared import PACKAGE, cookie_of, desk_of, id_of, shown, text_of
 from flows.chat.talk import fresh
 from flows.web.answers import html, secure
 from flows.web.app import application
@@ -26,13 +26,14 @@ pages = APIRouter()
 def create_app(desk: Desk) -> FastAPI:
     """The page's routes around a desk."""
     mine = {name: own(PACKAGE, name) for name in ("chat.css", "chat.js")}
-    site = Site("chat", PACKAGE, mine, FORM_BYTES, home="/staff")
+    site = Site(f"chat_{desk.product}", PACKAGE, mine, FORM_BYTES, home="/staff")
     return application(desk, site, pages, staff.pages, staff.deeds)
 
 
 def known(request: Request) -> Customer | None:
     """The customer whose cookie came with the request."""
-    return desk_of(request).find(request.cookies.get(COOKIE, ""))
+    desk = desk_of(request)
+    return desk.find(request.cookies.get(cookie_of(desk), ""))
 
 
 def customer(request: Request, given: Form) -> Customer:
@@ -127,5 +128,6 @@ def _remember(request: Request, answer: Response, who: Customer) -> None:
     desk = desk_of(request)
     days = desk.settings.dialogue_days
     answer.set_cookie(
-        COOKIE, desk.cookie(who), max_age=int(days * DAY), httponly=True, samesite="lax", secure=secure(request)
-    )
+        cookie_of(desk), desk.cookie(who), max_age=int(days * DAY), httponly=True, samesite="lax",
+        secure=secure(request),
+    )  # fmt: skip

@@ -11,7 +11,6 @@ from flows.chat.desk import Desk
 from tasks.dialogue.events import Dialogue
 
 PACKAGE = "flows.chat"
-COOKIE = "tidegate_chat_dialogue"
 ID = re.compile(r"[0-9a-f]{16}")
 """Of an event that a form brings."""
 
@@ -20,6 +19,11 @@ def desk_of(request: Request) -> Desk:
     """The desk of the application that answers."""
     desk: Desk = request.app.state.desk
     return desk
+
+
+def cookie_of(desk: Desk) -> str:
+    """The cookie that names a customer's dialogue: browsers tell hosts apart, not the ports of several pages."""
+    return f"tidegate_chat_dialogue_{desk.product}"
 
 
 def id_of(given: Mapping[str, str], field: str) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 from flows.chat.client import Client, Silent
 from tasks.core.errors import TidegateError
 from tasks.dialogue.events import CUSTOMER, SERVICE, Dialogue, Event, State
+from tasks.dialogue.spoken import one_line, plain
 from tasks.dialogue.store import Store
-from tasks.text import TextSettings, clean
+from tasks.text import TextSettings
 
 SUGGESTED = 3
 """Answers of the service that staff see of a question that was handed over."""
@@ -40,7 +41,7 @@ class Talk:
         """A message as it is kept; empty where nothing is left. Raises ValueError for one that is too long."""
         if len(text) > self.characters:
             raise ValueError
-        return clean(text, self.policy())
+        return plain(text, self.policy())
 
     def say(self, name: str, event: str, text: str) -> None:
         """A customer's message; the service answers while the dialogue is its own. `text` is plain."""
@@ -53,7 +54,7 @@ class Talk:
 
     def _answer(self, said: Event) -> None:
         try:
-            reply = self.client.ask(said.text, said.id)
+            reply = self.client.ask(one_line(said.text), said.id)
         except Silent:
             self._hand_over(said.dialogue, f"{said.id}-h", {"why": "silent"}, said.id)
             return

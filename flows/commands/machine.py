@@ -13,13 +13,13 @@ commands = typer.Typer(rich_markup_mode=None)
 def up(
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="server, worker, service, ops, annotate or watch; may be repeated"),
+        typer.Option(metavar="NAME", help="server, worker, service, ops, annotate, chat or watch; may be repeated"),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="return when everything answers; it goes on running")
     ] = False,
 ) -> None:
-    """Start everything for this machine: Prefect's server and worker, service, ops page; until Ctrl-C.
+    """Start everything for this machine: Prefect's server and worker, service, pages; until Ctrl-C.
 
     Exit code 0 when `tidegate down` ended it, 130 on Ctrl-C. Where PREFECT_API_URL names a server, none is started.
     """

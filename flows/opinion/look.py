@@ -3,10 +3,12 @@
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flows import alerts
 from flows.lock import hold
-from flows.opinion.scoring import Counts, Scorer, take
+from flows.opinion.scorer import Scorer
+from flows.opinion.scoring import Counts, take
 from flows.settings import product as settings_of
 from serving.log.rows import microseconds, when
 from tasks import inbox
@@ -112,25 +114,42 @@ def _sync(line: Line, settings: OpinionSettings) -> list[str]:
 def _reach(settings: OpinionSettings) -> int:
     """Days of history that index and rules look at."""
     detector = settings.detector
-    return MONTH + detector.gap_days + detector.baseline_days + round(LEAD * settings.index.half_life_days) + 1
+    return MONTH + detector.gap_days + detector.baseline_days + _lead(settings) + 1
+
+
+def _lead(settings: OpinionSettings) -> int:
+    """Days before one of the index whose headlines still weigh in it."""
+    return round(LEAD * settings.index.half_life_days)
 
 
 def _draw(store: Store, entity: str, said: Said, settings: OpinionSettings, now: int) -> None:
-    """The index of an entity, over all topics and of each; one of which nothing is left, as was forgotten, goes."""
-    for topic in sorted({"", *store.topics(entity), *store.drawn(entity)}):
-        part = store.said(entity, now - _reach(settings) * DAY, settings.index.negative, topic) if topic else said
-        if not len(part.ids):
-            store.set_index(entity, topic, [])
-            continue
-        first, last = int(part.days[0]), now // DAY
-        tally, _ = part.by_day(first, last)
-        found = opinion_index(tally, settings.index.half_life_days, settings.index.confidence)
-        store.set_index(entity, topic, [
-            {"day": first + n, "headlines": int(tally.headlines[n]),
-             **{name: None if value != value else float(value) for name, value in
-                (("value", found.value[n]), ("low", found.low[n]), ("high", found.high[n]))}}
-            for n in range(len(tally.headlines))
-        ])  # fmt: skip
+    """The index of an entity, over all topics and of each; one of which nothing is left, as was forgotten, goes.
+
+    Days that `said` does not reach, or without the headlines before them, stay as they were drawn; but the whole index
+    is drawn where it counts others than there are before: at first, where some came late, where some were forgotten.
+    """
+    settled = now // DAY - _reach(settings) + 1 + _lead(settings)
+    drawn, older = store.drawn(entity, settled), store.older(entity, settled)
+    for topic in sorted({"", *store.topics(entity), *drawn}):
+        part, since = said, settled
+        if drawn.get(topic, 0) != older.get(topic, 0):
+            part, since = store.said(entity, 0, settings.index.negative, topic or None), 0
+        elif topic:
+            part = store.said(entity, now - _reach(settings) * DAY, settings.index.negative, topic)
+        store.set_index(entity, topic, _days(part, settings, now // DAY) if len(part.ids) else [], since)
+
+
+def _days(said: Said, settings: OpinionSettings, last: int) -> list[dict[str, Any]]:
+    """The index of each day from the first headline on."""
+    first = int(said.days[0])
+    tally, _ = said.by_day(first, last)
+    found = opinion_index(tally, settings.index.half_life_days, settings.index.confidence)
+    return [
+        {"day": first + n, "headlines": int(tally.headlines[n]),
+         **{name: None if value != value else float(value) for name, value in
+            (("value", found.value[n]), ("low", found.low[n]), ("high", found.high[n]))}}
+        for n in range(len(tally.headlines))
+    ]  # fmt: skip
 
 
 def _act(store: Store, found: Finding, settings: OpinionSettings) -> alerts.Alert | None:

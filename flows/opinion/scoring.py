@@ -1,22 +1,13 @@
 """Headlines of the feeds: matched with entities, scored by the releases of the product's lines, and kept."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from flows import registry
-from flows.champion import champion
-from serving.batch import scored
+from flows.opinion.scorer import Scorer
 from serving.log.rows import microseconds
 from tasks import inbox
-from tasks.bundle import release_id
-from tasks.core.errors import SettingsError, TidegateError
-from tasks.core.line import Line
-from tasks.inference import Model
 from tasks.opinion.entities import Matcher
 from tasks.opinion.settings import OpinionSettings
 from tasks.opinion.store import Store
@@ -42,56 +33,21 @@ class Counts(NamedTuple):
         return Counts(*(a + b for a, b in zip(self, other, strict=True)))
 
 
-@dataclass(frozen=True)
-class Scorer:
-    """The releases of a product's lines, loaded."""
-
-    settings: OpinionSettings
-    sentiment: Model
-    release: str
-    topic: Model | None
-
-    @classmethod
-    def load(cls, settings: OpinionSettings) -> "Scorer":
-        """The champions, or where a line has none its newest release; in the variant that is asked for where it has it.
-
-        Raises TidegateError where a line has no release, SettingsError for labels without a worth.
-        """
-        folder = _released(settings.sentiment)
-        sentiment = _model(folder, settings.variant)
-        topic = _model(_released(settings.topic), settings.variant) if settings.topic else None
-        labels, values = sentiment.signature.labels, settings.index.values
-        if missing := [label for label in labels if label not in values]:
-            raise SettingsError(f"index.values says no worth of {', '.join(missing)}, labels of {settings.sentiment}.")
-        if settings.index.negative not in labels:
-            raise SettingsError(f"index.negative must be one of {', '.join(labels)}, labels of {settings.sentiment}.")
-        return cls(settings, sentiment, release_id(folder), topic)
-
-    def rows(self, chosen: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Headlines (id, time, feed, text, split_key) with label, score, topic and release."""
-        texts = [row["text"] for row in chosen]
-        found = _probabilities(self.sentiment, texts)
-        labels = self.sentiment.signature.labels
-        scores = found @ np.array([self.settings.index.values[label] for label in labels], np.float32)
-        best = found.argmax(axis=1)
-        topics = [""] * len(texts)
-        if self.topic is not None:
-            names = self.topic.signature.labels
-            topics = [names[n] for n in _probabilities(self.topic, texts).argmax(axis=1)]
-        return [
-            {**row, "label": labels[n], "score": float(score), "topic": topic, "release": self.release}
-            for row, n, score, topic in zip(chosen, best, scores, topics, strict=True)
-        ]
-
-
 def take(store: Store, batch: Path, scorer: Scorer, now: datetime) -> Counts:
-    """Keep what a batch of the inbox says of the product's entities; what is kept already is not scored again."""
+    """Keep what a batch of the inbox says of the product's entities; what is kept already is not scored again.
+
+    A copy says what the headline says that it repeats.
+    """
     counts, matcher, settings = Counts(), Matcher(scorer.settings.entities), scorer.settings
+    hours = settings.index.copies_hours
     for rows in _chunks(batch):
         told, chosen, named = _chosen(rows, settings, matcher, now)
         known = store.of_headlines([row["id"] for row in chosen])
         fresh = [row for row in chosen if row["id"] not in known]
-        kept = store.add(scorer.rows(fresh), named, settings.index.copies_hours) if fresh else 0
+        copied = store.copied(fresh, hours)
+        said = scorer.rows([row for row in fresh if row["id"] not in copied])
+        said += [{**row, **copied[row["id"]]} for row in fresh if row["id"] in copied]
+        kept = store.add(said, named, hours)
         counts = counts.plus(told._replace(kept=kept))
     store.done(batch.stem)
     return counts
@@ -135,25 +91,3 @@ def _chunks(batch: Path) -> Iterator[list[dict[str, Any]]]:
     with inbox.opened(batch) as file:
         for rows in file.iter_batches(CHUNK, columns=["id", "text", "source", "created_at", "split_key", "row_key"]):
             yield rows.to_pylist()
-
-
-def _probabilities(model: Model, texts: Sequence[str]) -> Any:
-    """[headlines, labels]; whether a headline is in the model's scope is not asked."""
-    return scored(model, texts)[:, : len(model.signature.labels)]
-
-
-def _released(line: str) -> Path:
-    found = champion(Line(line))
-    if found is not None:
-        return found
-    try:
-        return registry.find(Line(line))
-    except TidegateError as error:
-        raise TidegateError(f"{error} `tidegate run {line}` makes a release of the line.") from None
-
-
-def _model(folder: Path, variant: str | None) -> Model:
-    from tasks.inference import read_signature
-
-    known = read_signature(folder / "signature.json").variants
-    return Model.load(folder, variant if variant in known else None)

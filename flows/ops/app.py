@@ -47,12 +47,15 @@ def create_app(desk: Desk) -> FastAPI:
 def home(request: Request, session: Visitor) -> Response:
     """All lines and products at a glance; of one line alone its own page."""
     desk = desk_of(request)
-    lines, products = desk.lines(), desk.products()
-    if len(lines) == 1 and not products:
+    lines, products, answering = desk.lines(), desk.products(), desk.answering()
+    if len(lines) == 1 and not products and not answering:
         return RedirectResponse(f"/lines/{next(iter(lines))}", 303)
     views, open_now = [desk.watch(name).view() for name in lines], open_alerts()
     watched = {name: [alert for alert in open_now if alert.line == name] for name in products}
-    return html(request, "home.html.j2", session, views=views, watched=watched, products=products, colours=COLOURS)
+    return html(
+        request, "home.html.j2", session, views=views, watched=watched, products={**products, **answering},
+        queues=desk.queues(), colours=COLOURS,
+    )  # fmt: skip
 
 
 @pages.get("/lines/{line}")

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from flows.alert_settings import load_alerts
+from flows.ops.fresh import Fresh
 from flows.ops.jobs import Jobs
+from flows.ops.queues import Queue, queue
 from flows.ops.view import Shared, Watch
 from flows.ops_settings import OpsSettings
 from flows.web.lines import Lines, Named
 from flows.web.sessions import Sessions
 from serving.security import Keys
+from tasks.dialogue.settings import AnswerSettings
 from tasks.opinion.settings import OpinionSettings
 
 THREADS = 8
@@ -26,6 +29,7 @@ class Desk:
         self._pool = ThreadPoolExecutor(THREADS, "ops")
         self._shared = Shared(self._pool)
         self._watches: dict[str, Watch] = {}
+        self._queues: dict[str, Fresh[Queue]] = {}
         self._lines = Lines()
 
     def lines(self) -> Mapping[str, Named]:
@@ -36,6 +40,15 @@ class Desk:
         """The products that watch opinion, by name: those that have a page here."""
         self._lines()
         return {name: one for name, one in self._lines.products.items() if isinstance(one, OpinionSettings)}
+
+    def answering(self) -> Mapping[str, AnswerSettings]:
+        """The products that answer, by name."""
+        self._lines()
+        return {name: one for name, one in self._lines.products.items() if isinstance(one, AnswerSettings)}
+
+    def queues(self) -> Mapping[str, Queue]:
+        """Who waits for people, by the product that they asked."""
+        return {name: self._queue(name, settings).value() for name, settings in self.answering().items()}
 
     def links(self) -> Mapping[str, str]:
         """The pages of the products, by their addresses."""
@@ -55,6 +68,12 @@ class Desk:
     def close(self) -> None:
         """Wait for nothing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _queue(self, name: str, settings: AnswerSettings) -> Fresh[Queue]:
+        key = f"{name} {settings.address}"
+        if key not in self._queues:
+            self._queues[key] = Fresh(self._pool, lambda: queue(name, settings), Queue(known=False))
+        return self._queues[key]
 
     def _changed(self, line: str) -> None:
         self.watch(line).registered.expire()

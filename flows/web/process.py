@@ -24,17 +24,22 @@ FORMAT = "%(asctime)s %(levelname)s %(message)s"
 STOP_SECONDS = 3
 
 
-def main(module: str, about: str, serve: Callable[[str | None, int | None], int]) -> int:
-    """Read arguments and params.yaml, serve, return the exit code: 0 ended as told, 2 wrong settings."""
+def main(module: str, about: str, serve: Callable[..., int], *needed: str) -> int:
+    """Read arguments and params.yaml, serve, return the exit code: 0 ended as told, 2 wrong settings.
+
+    `serve` is given what stands in place of `needed`, then host and port.
+    """
     silence()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=FORMAT)
     logging.getLogger("tidegate").setLevel(logging.INFO)
     found = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
+    for name in needed:
+        found.add_argument(name)
     found.add_argument("--host", help="127.0.0.1 unless there is a team.yaml with keys")
     found.add_argument("--port", type=int, help="0 lets the system choose")
     arguments = found.parse_args()
     try:
-        return serve(arguments.host, arguments.port)
+        return serve(*(getattr(arguments, name) for name in needed), arguments.host, arguments.port)
     except TidegateError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return error.exit_code

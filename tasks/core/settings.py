@@ -13,6 +13,8 @@ from pydantic_core import ErrorDetails
 from tasks.core.errors import SettingsError
 
 PARAMS = Path("params.yaml")
+MOST = 80
+"""Characters of a value that a message repeats."""
 
 
 class Settings(BaseModel):
@@ -72,8 +74,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> list[
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
     place = ".".join([where, *(str(part) for part in detail["loc"])])
-    given = repr(detail["input"])
-    given = given if len(given) <= 80 else given[:77] + "..."
+    given = _given(detail["input"], whole_file=place == str(PARAMS))
     match detail["type"]:
         case "extra_forbidden":
             known = _fields_at(model, detail["loc"][:-1])
@@ -83,9 +84,17 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
         case "string_pattern_mismatch":
             about = _description(model, detail["loc"])
             pattern = detail.get("ctx", {}).get("pattern")
-            return f"{place}: must match {pattern}{f' ({about})' if about else ''}; given was {given}."
+            return f"{place}: must match {pattern}{f' ({about})' if about else ''}{given}."
         case _:
-            return f"{place}: {detail['msg'].removeprefix('Value error, ')}; given was {given}."
+            return f"{place}: {detail['msg'].removeprefix('Value error, ')}{given}."
+
+
+def _given(value: Any, whole_file: bool) -> str:
+    """What was given, for the end of a sentence; nothing for what is a file, or a block too long to show."""
+    said = repr(value)
+    if isinstance(value, dict) and (whole_file or len(said) > MOST):
+        return ""
+    return f"; given was {said if len(said) <= MOST else said[: MOST - 3] + '...'}"
 
 
 def _description(model: Any, location: Sequence[int | str]) -> str | None:

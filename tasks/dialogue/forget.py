@@ -16,14 +16,16 @@ def find(connection: sa.Connection, product: str, subject: Subject, requests: Co
     """The numbers of the events that are meant: by text, by dialogue, by request to the service."""
     e = events.c
     spoken = e.what.in_(("said", "answered", "replied"))
-    meant = ((e.text, subject.texts), (e.dialogue, subject.ids), (e.id, subject.ids), (e.request, requests))
+    read = sa.func.replace(sa.func.replace(e.text, "\n\n", " "), "\n", " ")  # tasks.dialogue.spoken.one_line
+    meant = ((e.dialogue, subject.ids), (e.id, subject.ids), (e.request, requests))
+    wanted = [
+        *(sa.and_(spoken, read.in_(part)) for part in _parts(subject.texts)),
+        *(column.in_(part) for column, values in meant for part in _parts(values)),
+    ]
     return {
         number
-        for column, values in meant
-        for part in _parts(values)
-        for number in connection.scalars(
-            sa.select(e.number).where(e.product == product, column.in_(part), *([spoken] if column is e.text else []))
-        )
+        for which in wanted
+        for number in connection.scalars(sa.select(e.number).where(e.product == product, which))
     }
 
 

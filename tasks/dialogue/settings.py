@@ -12,6 +12,10 @@ class AnswerSettings(Settings):
 
     kind: Literal["answer"]
     title: str = Field("", description="what customers see above the chat")
+    port: int | None = Field(None, ge=0, le=65535, description="of its chat page; null: as the block `chat` says")
+    address: str | None = Field(
+        None, pattern=r"^https?://", description="where people reach its chat page; null: where that listens"
+    )
     answers: str = Field(description="the line of kind retrieve that finds answers")
     intents: str | None = Field(None, description="the line of kind classify that says what is wanted; null: none")
     confidence: float = Field(

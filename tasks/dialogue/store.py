@@ -4,6 +4,7 @@ import contextlib
 import json
 import secrets as random
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -67,6 +68,11 @@ class Store:
         found = self._events(events.c.dialogue == dialogue, events.c.what == "said")
         return found[0].text if found else ""
 
+    def why(self, dialogue: str) -> str:
+        """Why a dialogue was handed over last; empty where it never was."""
+        found = self._events(events.c.dialogue == dialogue, events.c.what == "handed_over")
+        return str(found[0].detail.get("why", "")) if found else ""
+
     def untold(self, most: int = 20) -> list[Event]:
         """Answers that a customer found helpful and that the service was not told of, the newest."""
         helpful = sa.select(events.c.request).where(self._its, events.c.what == "rated", events.c.text == "yes")
@@ -93,24 +99,32 @@ class Store:
         ]
 
     def _keep(self, event: Event, to: State | None, agent: str | None, only: Sequence[State], by: str = "") -> bool:
+        allowed: list[sa.ColumnElement[bool]] = [dialogues.c.state.in_(only)] if only else []
+        allowed += [dialogues.c.agent == by] if by else []
+        change = {"last": event.time} | ({"state": to, "agent": agent, "changed": event.time} if to else {})
+        try:
+            return self._written(event, change, allowed)
+        except sa.exc.IntegrityError:  # it is there, or its dialogue was begun by another at the same moment
+            if self.event(event.dialogue, event.id) is not None:
+                return False
+        with contextlib.suppress(sa.exc.IntegrityError):
+            return self._written(event, change, allowed)
+        return False
+
+    def _written(self, event: Event, change: dict[str, Any], allowed: Sequence[sa.ColumnElement[bool]]) -> bool:
+        """Write an event and what it changes in one transaction; False where that is not allowed."""
         its = (dialogues.c.product == self.product, dialogues.c.id == event.dialogue)
         row = {"product": self.product, "dialogue": event.dialogue, "id": event.id, "time": event.time,
                "who": event.who, "what": event.what, "text": event.text, "request": event.request,
                "detail": json.dumps(event.detail, ensure_ascii=False)}  # fmt: skip
-        change = {"last": event.time} | ({"state": to, "agent": agent, "changed": event.time} if to else {})
-        allowed: list[sa.ColumnElement[bool]] = [dialogues.c.state.in_(only)] if only else []
-        allowed += [dialogues.c.agent == by] if by else []
-        try:
-            with self._begun() as connection:
-                if connection.scalar(sa.select(dialogues.c.id).where(*its)) is None:
-                    begun = {"state": "service", "agent": "", "changed": event.time, "last": event.time}
-                    new = {"product": self.product, "id": event.dialogue, **begun}
-                    connection.execute(sa.insert(dialogues).values(**new))
-                if not connection.execute(sa.update(dialogues).where(*its, *allowed).values(change)).rowcount:
-                    return False
-                connection.execute(sa.insert(events).values(**row))
-        except sa.exc.IntegrityError:  # it is there, or a form was sent twice at once
-            return False
+        with self._begun() as connection:
+            if connection.scalar(sa.select(dialogues.c.id).where(*its)) is None:
+                begun = {"state": "service", "agent": "", "changed": event.time, "last": event.time}
+                new = {"product": self.product, "id": event.dialogue, **begun}
+                connection.execute(sa.insert(dialogues).values(**new))
+            if not connection.execute(sa.update(dialogues).where(*its, *allowed).values(change)).rowcount:
+                return False
+            connection.execute(sa.insert(events).values(**row))
         return True
 
     @contextlib.contextmanager

@@ -10,13 +10,15 @@ import sqlalchemy as sa
 
 from tasks.database import Database
 from tasks.opinion.rules import Finding
-from tasks.opinion.said import Said
+from tasks.opinion.said import DAY, Said
 from tasks.opinion.tables import causes, headlines, indices, looks, mentions, metadata, taken
 
 URL = "TIDEGATE_OPINION_URL"
 DATABASE = Database(URL, "sqlite:///.tidegate/opinion/opinion.db", "opinions", metadata)
 url, file, opened = DATABASE.url, DATABASE.file, DATABASE.opened
 Row = Mapping[str, Any]
+HOUR = 3_600_000_000
+"""Microseconds."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,8 @@ class Store:
         wanted = [row["id"] for row in rows]
         known = self.of_headlines(wanted)
         fresh = sorted({row["id"]: row for row in rows if row["id"] not in known}.values(), key=lambda r: r["time"])
-        near = round(copies_hours * 3_600_000_000)
-        times: dict[str, list[int]] = {}
-        asked = sa.select(headlines.c.split_key, headlines.c.time).where(~headlines.c.copy)
-        for key, time in self._pairs(asked, headlines.c.split_key, [row["split_key"] for row in fresh]):
-            times.setdefault(key, []).append(time)
+        near = round(copies_hours * HOUR)
+        times = {key: [time for (time,) in its] for key, its in self._first(fresh).items()}
         made = []
         for row in fresh:
             before = times.setdefault(row["split_key"], [])
@@ -73,6 +72,20 @@ class Store:
                 for row in fresh for entity in named[row["id"]]]  # fmt: skip
         self._insert(mentions, said)
         return len(fresh)
+
+    def copied(self, rows: Sequence[Row], copies_hours: float) -> dict[str, dict[str, Any]]:
+        """By id, what is said of rows (id, split_key, time) that are copies: label, score, topic and release.
+
+        As it was said of the headline that they repeat, where that stands in the database.
+        """
+        h, near, found = headlines.c, round(copies_hours * HOUR), dict[str, dict[str, Any]]()
+        its = self._first(rows, h.label, h.score, h.topic, h.release)
+        for row in rows:
+            for time, *said in its.get(row["split_key"], []):
+                if abs(row["time"] - time) <= near:
+                    found[row["id"]] = dict(zip(("label", "score", "topic", "release"), said, strict=True))
+                    break
+        return found
 
     def said(self, entity: str, since: int, negative: str, topic: str | None = None) -> Said:
         """What was said of an entity since then, of one topic or of all, copies left out."""
@@ -112,16 +125,32 @@ class Store:
         wanted = wanted.where(*([h.topic == topic] if topic else [])).order_by(h.time.desc(), h.id).limit(most)
         return [dict(row._mapping) for row in self.connection.execute(wanted)]
 
-    def set_index(self, entity: str, topic: str, rows: Sequence[Row]) -> None:
-        """Put an entity's index of a topic (day, headlines, value, low, high) in the place of what was there."""
-        its = (indices.c.product == self.product, indices.c.entity == entity, indices.c.topic == topic)
-        self.connection.execute(sa.delete(indices).where(*its))
-        self._insert(indices, [{**row, "product": self.product, "entity": entity, "topic": topic} for row in rows])
+    def set_index(self, entity: str, topic: str, rows: Sequence[Row], since_day: int = 0) -> None:
+        """Put an entity's index of a topic (day, headlines, value, low, high) in the place of what was there.
 
-    def drawn(self, entity: str) -> list[str]:
-        """The topics of which an entity has an index; "" is all of them."""
-        wanted = sa.select(indices.c.topic).where(indices.c.product == self.product, indices.c.entity == entity)
-        return sorted(self.connection.scalars(wanted.distinct()))
+        What it was before `since_day` stays.
+        """
+        i = indices.c
+        its = (i.product == self.product, i.entity == entity, i.topic == topic, i.day >= since_day)
+        self.connection.execute(sa.delete(indices).where(*its))
+        named = {"product": self.product, "entity": entity, "topic": topic}
+        self._insert(indices, [{**row, **named} for row in rows if row["day"] >= since_day])
+
+    def drawn(self, entity: str, day: int) -> dict[str, int]:
+        """The topics of which an entity has an index ("" is all of them), and the headlines in it before a day."""
+        older = sa.case((indices.c.day < day, indices.c.headlines), else_=0)
+        wanted = sa.select(indices.c.topic, sa.func.sum(older)).group_by(indices.c.topic)
+        wanted = wanted.where(indices.c.product == self.product, indices.c.entity == entity)
+        return {topic: int(many) for topic, many in self.connection.execute(wanted)}
+
+    def older(self, entity: str, day: int) -> dict[str, int]:
+        """How many headlines of an entity are of before a day, by topic and of all (""), copies left out."""
+        h = headlines.c
+        wanted = sa.select(h.topic, sa.func.count()).join_from(mentions, headlines, self._joined()).group_by(h.topic)
+        wanted = wanted.where(mentions.c.product == self.product, mentions.c.entity == entity, ~h.copy)
+        rows = self.connection.execute(wanted.where(mentions.c.time < day * DAY)).all()
+        found = {row[0]: int(row[1]) for row in rows}
+        return {**found, "": sum(found.values())}
 
     def index(self, entity: str, topic: str, since_day: int) -> list[Row]:
         """The index of an entity by days."""
@@ -163,6 +192,14 @@ class Store:
         """Note that they were."""
         self.connection.execute(sa.delete(looks).where(looks.c.product == self.product))
         self._insert(looks, [{"product": self.product, "time": now}])
+
+    def _first(self, rows: Sequence[Row], *more: sa.ColumnElement[Any]) -> dict[str, list[list[Any]]]:
+        """By split key, the times of headlines that are no copies, and `more` of each."""
+        h, found = headlines.c, dict[str, list[list[Any]]]()
+        wanted = sa.select(h.split_key, h.time, *more).where(~h.copy)
+        for key, *told in self._pairs(wanted, h.split_key, sorted({row["split_key"] for row in rows})):
+            found.setdefault(key, []).append(told)
+        return found
 
     def _its(self, cause: Cause) -> tuple[sa.ColumnElement[bool], ...]:
         c = causes.c

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from tasks.core.errors import SourceError
+from tasks.sources.tables import UnreadableTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,7 @@ def rows(stream: IO[bytes], encoding: str, key: str | None, columns: Mapping[str
     for ours, theirs in columns.items():
         if cells and all(row[ours] is None for row in cells):
             what = f"an item at place {theirs}, counted from 0," if isinstance(theirs, int) else f"a key {theirs!r}"
-            raise SourceError(f"{where}: no row has {what} to be `{ours}`. Correct `columns:`.")
+            raise UnreadableTable(f"{where}: no row has {what} to be `{ours}`.", "columns")
     return pa.Table.from_pylist(cells, schema=pa.schema([(name, pa.string()) for name in columns]))
 
 
@@ -37,7 +38,7 @@ def _document(stream: IO[bytes], encoding: str, where: str) -> Any:
     try:  # a base loader makes texts, lists and objects alone; the one in C dies of deep nesting and takes us along
         return yaml.load(stream.read().decode(encoding), yaml.BaseLoader)  # noqa: S506
     except UnicodeDecodeError as error:
-        raise SourceError(f"{where} is not {encoding} (byte {error.start}). Set `encoding:` to what it is.") from None
+        raise UnreadableTable(f"{where} is not {encoding} (byte {error.start}).", "encoding") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SourceError(f"{where} cannot be read as yaml: line {line}: {error.problem}. Mend the file.") from None

@@ -5,7 +5,7 @@ import contextlib
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -30,6 +30,42 @@ SUFFIXES: dict[str, Format] = {
 LISTS: tuple[Column, ...] = ("ratings", "votes")
 CHUNK = 50_000  # rows
 BLOCK = 16 << 20  # bytes of csv read at once; no row may be longer
+
+
+Remedy = Literal["columns", "empty", "format", "encoding", "separators", "quote"]
+REMEDIES: Mapping[Remedy, str] = {
+    "columns": "Correct `columns:`.",
+    "empty": "If that is meant, take the source out of params.yaml.",
+    "format": "Set `format:` to csv, tsv, jsonl, parquet or yaml.",
+    "encoding": "Set `encoding:` to what the file is, often latin-1 or cp1252, or mend the file.",
+    "separators": "Look at `delimiter:` and `quote:`, or mend the file.",
+    "quote": "Mend it, double a quote that belongs to the text, or set `quote:` to what the file has.",
+}
+"""What helps where a source of params.yaml names the file."""
+OF_COMMAND: Mapping[Remedy, str] = {
+    "columns": "Name the columns as the command wants them.",
+    "empty": "Leave it out.",
+    "format": "Let it end with .csv, .tsv, .jsonl, .parquet or .yaml.",
+    "encoding": "Save it as UTF-8.",
+    "separators": "Mend the file.",
+    "quote": "Mend it, or double a quote that belongs to the text.",
+}
+"""What helps where somebody gave the file to a command."""
+
+
+class UnreadableTable(SourceError):
+    """A file of rows that cannot be read as it is: what is wrong, and what helps."""
+
+    def __init__(self, fault: str, remedy: Remedy) -> None:
+        super().__init__(fault, remedy)
+        self.fault, self.remedy = fault, remedy
+
+    def __str__(self) -> str:
+        return self.advised(REMEDIES)
+
+    def advised(self, remedies: Mapping[Remedy, str]) -> str:
+        """The message for somebody whom these remedies help."""
+        return f"{self.fault} {remedies[self.remedy]}"
 
 
 class TableSettings(Settings):
@@ -66,7 +102,7 @@ def read(path: Path, settings: TableSettings, where: str, columns: dict[Column, 
             found = True
             yield canonical(table, where)
     if not found:
-        raise SourceError(f"{where} holds no row. If that is meant, take the source out of params.yaml.")
+        raise UnreadableTable(f"{where} holds no row.", "empty")
 
 
 def raw(path: Path, settings: TableSettings, where: str, columns: Any) -> Iterator["pa.Table"]:
@@ -118,18 +154,17 @@ def _guess(where: str) -> Format:
     for suffix in reversed(suffixes):
         if suffix in SUFFIXES:
             return SUFFIXES[suffix]
-    raise SourceError(
-        f"{where} does not tell its format by its name. Set `format:` to csv, tsv, jsonl, parquet or yaml."
-    )
+    raise UnreadableTable(f"{where} does not tell its format by its name.", "format")
 
 
 def _pick(names: Sequence[str], columns: dict[str, str | int], where: str) -> dict[str, str]:
     """The file's name of each wanted column."""
     missing = [c for c in columns.values() if (c >= len(names) if isinstance(c, int) else c not in names)]
     if missing:
-        raise SourceError(
+        raise UnreadableTable(
             f"{where} has no column {', '.join(map(repr, missing))}. It has {len(names)}: "
-            f"{', '.join(f'{place} {name!r}' for place, name in enumerate(names[:30]))}. Correct `columns:`."
+            f"{', '.join(f'{place} {name!r}' for place, name in enumerate(names[:30]))}.",
+            "columns",
         )
     return {ours: names[theirs] if isinstance(theirs, int) else theirs for ours, theirs in columns.items()}
 
@@ -162,7 +197,7 @@ def _csv(path: Path, settings: TableSettings, where: str, columns: Any) -> Itera
                 yield pa.table({ours: batch.column(theirs) for ours, theirs in names.items()})
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         if bad:
-            raise SourceError(f"{where}: {bad[0]}. Look at `delimiter:` and `quote:`, or mend the file.") from None
+            raise UnreadableTable(f"{where}: {bad[0]}.", "separators") from None
         _say_undecodable(path, settings.encoding, where)
         raise SourceError(f"{where} cannot be read as {settings.format}: {str(error).splitlines()[0][:120]}.") from None
 
@@ -185,9 +220,8 @@ def _say_broken_quotes(path: Path, settings: TableSettings, where: str) -> None:
                 for _ in rows:
                     line = rows.line_num
             except csv.Error as error:
-                raise SourceError(
-                    f"{where}: the row that begins in line {line + 1} has broken quotes (csv says: {error}). Mend it, "
-                    "double a quote that belongs to the text, or set `quote:` to what the file has."
+                raise UnreadableTable(
+                    f"{where}: the row that begins in line {line + 1} has broken quotes (csv says: {error}).", "quote"
                 ) from None
     finally:
         csv.field_size_limit(before)
@@ -228,15 +262,15 @@ def _open_csv(stream: IO[bytes], settings: TableSettings, refuse: Any, only: lis
 def _say_undecodable(path: Path, encoding: str, where: str) -> None:
     """Raise SourceError with the first line that is not of the encoding, if there is one."""
     if encoding.startswith(("utf-16", "utf-32")):
-        raise SourceError(f"{where} is not {encoding}. Set `encoding:` to what it is.")
+        raise UnreadableTable(f"{where} is not {encoding}.", "encoding")
     with _stream(path, where) as stream:
         for number, line in enumerate(stream, start=1):
             try:
                 line.decode(encoding)
             except UnicodeDecodeError as error:
-                raise SourceError(
-                    f"{where}: line {number} is not {encoding} (byte 0x{line[error.start]:02x}, place {error.start}). "
-                    "Set `encoding:` to what the file is, often latin-1 or cp1252, or mend the file."
+                raise UnreadableTable(
+                    f"{where}: line {number} is not {encoding} (byte 0x{line[error.start]:02x}, place {error.start}).",
+                    "encoding",
                 ) from None
 
 
@@ -268,7 +302,7 @@ def _json_row(line: bytes, encoding: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8-sig" if encoding == "utf-8" else encoding))
     except UnicodeDecodeError:
-        raise SourceError(f"{where} is not {encoding}. Set `encoding:` to what the file is, often latin-1.") from None
+        raise UnreadableTable(f"{where} is not {encoding}.", "encoding") from None
     except ValueError as error:
         raise SourceError(f"{where} is no JSON ({getattr(error, 'msg', 'too long a number')}).") from None
     if not isinstance(row, dict):
@@ -314,7 +348,7 @@ def _strings(values: "pa.Array", where: str) -> "pa.Array":
     try:
         return values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise SourceError(f"{where}: a column of {values.type} cannot be taken as text. Correct `columns:`.") from None
+        raise UnreadableTable(f"{where}: a column of {values.type} cannot be taken as text.", "columns") from None
 
 
 def _ratings(values: "pa.Array", where: str) -> "pa.Array":

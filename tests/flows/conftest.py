@@ -1,8 +1,11 @@
 """A project `fake` whose two stages only sleep and write; a project with two releases to compare."""
 
+import json
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import gto.api
@@ -14,6 +17,7 @@ from toy import make_repository, toy_params, write_reviews
 from traffic import Traffic, check
 
 from flows import observe, promote, store
+from flows.alert_settings import URLS
 from serving.deployment import Pointer, ServingFolder
 from tasks.core.files import write_json
 from tasks.core.line import STATE
@@ -223,3 +227,28 @@ def found(monkeypatch):
 
     let(Findings("none", "No drift was found.", [check("none")]))
     return let
+
+
+@pytest.fixture
+def webhook(monkeypatch):
+    """A web server that keeps what it is sent, and fails while `broken` is set."""
+
+    class Kept(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if not server.broken:
+                server.got.append(body)
+            self.send_response(500 if server.broken else 200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Kept)
+    server.got, server.broken = [], False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.url = f"json://127.0.0.1:{server.server_port}/secret-token"
+    monkeypatch.setenv(URLS, server.url)
+    yield server
+    server.shutdown()
+    server.server_close()

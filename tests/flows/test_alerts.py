@@ -1,13 +1,11 @@
 """Alerts: one per line and kind, sent to real channels on loopback, and what a dead channel does."""
 
 import errno
-import json
 import os
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,31 +16,6 @@ from tasks.core.errors import SettingsError
 from tasks.core.settings import parse
 
 DRIFT = ("sentiment", "drift", "warning", "live traffic drifts", "It costs about 6 points.")
-
-
-@pytest.fixture
-def webhook(monkeypatch):
-    """A web server that keeps what it is sent, and fails while `broken` is set."""
-
-    class Kept(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if not server.broken:
-                server.got.append(body)
-            self.send_response(500 if server.broken else 200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Kept)
-    server.got, server.broken = [], False
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.url = f"json://127.0.0.1:{server.server_port}/secret-token"
-    monkeypatch.setenv(URLS, server.url)
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 def titles(webhook):

@@ -151,6 +151,7 @@ def test_a_broken_quote_in_a_large_file_is_named_and_nothing_is_written(toy, bro
         ("a.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is no JSON"),
         ("a.jsonl", b'{"text": "\xe9"}\n', r"line 1 is not utf-8\. Save it as UTF-8\.$"),
         ("a.parquet", "no parquet", "cannot be read as parquet"),
+        ("a.yaml", "- {body: x}\n", r"no row has a key 'text' to be `text`\. Name the column of texts by --text\.$"),
         ("a.odd", "n", r"does not tell its format by its name\. Let it end with \.csv"),
     ],
 )

@@ -21,7 +21,7 @@ from serving.metrics import Metrics
 from tasks.bundle import release_id
 from tasks.compare import compare
 from tasks.comparison import CompareSettings
-from tasks.core.errors import SettingsError
+from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.inference import Model
@@ -73,7 +73,7 @@ def test_the_release_recommends_alone_and_elsewhere(project, tmp_path):
     assert answers.probabilities[0, model.signature.labels.index("war0")] == 0, "who has it is not told of it"
     found = model.answering.listed(model.session, asked(WAR), 5)
     assert [item.item[:3] for item in found] == ["war"] * 5
-    assert found[0].score == pytest.approx(answers.probabilities[0].max(), rel=0.2)
+    assert found[0].score == pytest.approx(answers.probabilities[0].max(), rel=1e-4)
     assert {reason.item for item in found for reason in item.reasons} <= {"war0", "war1"}
     assert all(sum(reason.share for reason in item.reasons) == pytest.approx(1) for item in found)
     again = model.answering.listed(model.session, asked(WAR), 30, exclude_seen=False)
@@ -174,3 +174,24 @@ def test_the_service_answers_histories(served):
     assert reply.labels[0].startswith("war") and line.kind == "rank"
     assert np.isclose(reply.probabilities.sum(), 1, atol=1e-4)
     assert set(TASTES) == {label.rstrip("0123456789") for label in reply.classes}
+
+
+def test_many_items_are_proposed_by_an_index(project, tmp_path, monkeypatch):
+    from tasks import nearest
+    from tasks.kinds.rank import export, gates
+
+    bundle = shutil.copytree(project / BUNDLE, tmp_path / "bundle")
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(nearest, "LARGE", 10)
+    export.calibration_of("fp32", LINE, bundle / "fp32.onnx", {})
+    model, exact = Model.load(bundle), Model.load(project / BUNDLE)
+    assert model.answering.index is not None and exact.answering.index is None
+    for text in (asked(WAR), asked([]), asked([["space3", 5], ["love1", 2]])):
+        ours, theirs = (one.answering.listed(one.session, text, 5) for one in (model, exact))
+        assert [item.item for item in ours] == [item.item for item in theirs]
+        assert [item.score for item in ours] == pytest.approx([item.score for item in theirs], rel=1e-3)
+    [check] = gates._index("fp32.index", model, [asked(WAR), asked([])])
+    assert check.value == 1 and check.outcome == "pass"
+    (bundle / "fp32.items.index").write_bytes(b"x")
+    with pytest.raises(TidegateError, match="is broken"):
+        Model.load(bundle)

@@ -281,7 +281,7 @@ def test_who_changes_answers_proves_it_where_there_is_a_team(served, monkeypatch
     [
         ("text,label\n,parking\nfine,\n", "row 1, 2 lacks a text, label or id"),
         ("text,label\na,b\na,c\n", "stands there twice"),
-        ("text,answer\na,b\n", "has no column 'label'"),
+        ("text,answer\na,b\n", r"has no column 'label'.* It needs text and label"),
         ("text,label\n", "has no row"),
     ],
 )

@@ -17,7 +17,9 @@ from services import until
 from toy import toy_params
 
 from flows import running
-from flows import up as everything
+from flows.programs import chats, named
+from flows.up_settings import UpSettings, load_up
+from tasks.core.errors import SettingsError
 
 UP = [sys.executable, "-m", "flows.cli", "up"]
 PATIENCE = 240.0  # seconds for what a busy machine does with a whole Prefect
@@ -137,7 +139,7 @@ def test_a_killed_one_leaves_nothing_and_the_next_one_starts(project):
 def test_what_is_wrong_is_said(project):
     said = tidegate("up", "--only", "everything")
     assert said.returncode == 2
-    assert "there are server, worker, service, ops, annotate, watch" in said.stdout
+    assert "there are server, worker, service, ops, annotate, chat, watch" in said.stdout
     assert "Traceback" not in said.stdout
     detached = tidegate("up", "--detach", "--only", "everything")
     assert detached.returncode == 2
@@ -202,18 +204,18 @@ def test_schedules_and_events_start_runs_that_no_kill_leaves_unclear(project):
 
 def test_the_labelling_page_is_started_where_somebody_could_label(project, monkeypatch):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert "annotate" not in everything._chosen(())
-    assert everything._chosen(("annotate",)) == ("annotate",)
+    assert "annotate" not in named((), UpSettings())
+    assert named(("annotate",), UpSettings()) == ("annotate",)
     queue = Path(".tidegate/annotation/toy/items.jsonl")
     queue.parent.mkdir(parents=True)
     queue.touch()
-    assert "annotate" in everything._chosen(())
+    assert "annotate" in named((), UpSettings())
     queue.unlink()
     person = {"name": "Anna", "email": "anna@example.org", "roles": ["annotator"]}
     Path("team.yaml").write_text(yaml.safe_dump({"people": [person]}))
-    assert "annotate" in everything._chosen(())
+    assert "annotate" in named((), UpSettings())
     Path("team.yaml").write_text(yaml.safe_dump({"people": [{**person, "roles": ["ops"]}]}))
-    assert "annotate" not in everything._chosen(())
+    assert "annotate" not in named((), UpSettings())
 
 
 def test_the_labelling_page_answers(project):
@@ -222,3 +224,38 @@ def test_the_labelling_page_answers(project):
     with up("annotate"):
         assert "annotate" in tidegate("ps").stdout
         assert httpx.get(f"{running.found().program('annotate').address}/health").text == "ok"
+
+
+def products(**names):
+    """Add products of kind answer, by name with what they say besides, and ask `up` for their chats."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["lines"]["toy"] |= {"kind": "retrieve", "label": {"by": "column"}}
+    params["products"] = {name: {"kind": "answer", "answers": "toy", **more} for name, more in names.items()}
+    params["up"]["chat"], params["chat"] = True, {"port": 0}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def test_chats_are_started_where_params_ask_for_them(project):
+    assert "chat" not in named((), UpSettings(chat=True))
+    with pytest.raises(SettingsError, match="no product of kind answer"):
+        chats()
+    products(help={}, shop={"port": 8093})
+    assert "chat" in named((), load_up()) and "chat" not in named((), UpSettings())
+    assert named(("chat",), UpSettings()) == ("chat",)
+    assert [one.name for one in chats()] == ["chat-help", "chat-shop"]
+    products(help={"port": 8093}, shop={"port": 8093})
+    with pytest.raises(SettingsError, match=r"chats of help and shop have the same port, 8093.*products\.shop\.port"):
+        chats()
+
+
+def test_the_chat_of_each_product_answers_and_goes_down(project):
+    products(help={}, shop={"title": "The shop"})
+    with up("chat") as process:
+        children = family(process)
+        shown = tidegate("ps").stdout
+        assert "chat-help" in shown and "chat-shop" in shown
+        for name, title in (("chat-help", "help"), ("chat-shop", "The shop")):
+            assert f'<h1 class="plain">{title}</h1>' in httpx.get(running.found().program(name).address).text
+        assert tidegate("down").stdout == "Ended: chat-help, chat-shop.\n"
+        assert process.wait(60) == 0
+    assert gone(children)

@@ -31,6 +31,7 @@ def site(tmp_path_factory):
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
     assert "Traceback" not in written.read_text()
+    assert "team.yaml, but no TIDEGATE_CHAT_KEY" in written.read_text()
 
 
 @pytest.fixture
@@ -104,6 +105,19 @@ def test_texts_that_attack_are_shown_as_text(visit):
     gus.page.locator(".event.theirs p").first.wait_for(timeout=WAIT)
     assert gus.page.locator(".event.theirs p").first.inner_text() == SCRIPT
     assert customer.said == gus.said == []
+
+
+def test_lines_are_seen_as_they_were_written(visit):
+    page = visit().page
+    field = page.locator("#text")
+    field.press_sequentially("first")
+    field.press("Shift+Enter")
+    field.press_sequentially("second")
+    field.press("Enter")
+    mine = page.locator(".event.mine p").last
+    mine.wait_for(timeout=WAIT)
+    assert mine.inner_text() == "first\nsecond"
+    page.get_by_text("About first second").wait_for(timeout=WAIT)
 
 
 def test_what_is_handed_over_and_what_is_not_sent(visit, site):

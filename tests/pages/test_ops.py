@@ -4,13 +4,17 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import ops_state
 import pytest
+import yaml
 from services import PATIENCE, until
 
 from flows import alerts, observations
+from tasks.dialogue import store
+from tasks.dialogue.events import Event
 from tasks.team import hash_key, new_key
 
 pytestmark = pytest.mark.xdist_group("ops")  # one server, one browser
@@ -227,3 +231,28 @@ def test_all_lines_stand_on_the_first_page(visit):
         page = visit("/", width).page
         assert page.locator("#lines li").count() == len(COLOURS)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_who_waits_in_a_chat_stands_on_the_first_page(visit, site, monkeypatch):
+    monkeypatch.chdir(site.folder)
+    before = Path("params.yaml").read_text()
+    params = yaml.safe_load(before)
+    params["lines"]["faq"] = {**params["lines"]["green"], "kind": "retrieve", "label": {"by": "column"}}
+    address = f"{site.address}/help"
+    params["products"] = {"support": {"kind": "answer", "title": "Help", "answers": "faq", "address": address}}
+    with store.opened() as engine:
+        kept = store.Store(engine, "support")
+        kept.add(Event("s", "d1", "customer", "said", ops_state.SCRIPT))
+        kept.move(Event("h", "d1", "service", "handed_over"), "waiting", only=("service",))
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    try:
+        for width in (1280, 390):
+            seen = visit("/", width)
+            tile = seen.page.locator("#lines .tile-line", has_text="Help")
+            tile.get_by_text("Waiting for a person: 1").wait_for(timeout=1000 * PATIENCE)
+            assert "script" not in tile.inner_text() and seen.said == []
+            assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        tile.click()
+        seen.page.wait_for_url(f"{address}/staff")
+    finally:
+        Path("params.yaml").write_text(before)

@@ -22,6 +22,11 @@ from tasks.team import hash_key, new_key
 ANSWERS = ["By card.", "In a week.", "Never."]
 PATH = "/v1/products/support/answer"
 QUESTION = {"text": "How do I pay?"}
+FINANCE = {
+    "sentiment": "mood",
+    "feeds": [{"name": "wire", "kind": "file", "path": "wire.csv", "columns": {"text": "headline"}}],
+    "entities": {"Nokia": {}},
+}
 
 
 def product(**changes):
@@ -176,7 +181,10 @@ def test_a_caller_needs_all_lines_and_a_request_counts_once(hub, workdir):
     assert ask("one").status_code == 403 and "other lines" in ask("one").json()["error"]["message"]
     assert [ask("slow").status_code for _ in range(3)] == [200, 200, 429]
     shown = [here.get("/v1/products", headers={"X-API-Key": keys[name]}).json()["products"] for name in ("both", "one")]
-    assert shown == [[{"product": "support", "title": "Help", "lines": ["faq", "intent"]}], []]
+    assert shown == [
+        [{"product": "support", "kind": "answer", "title": "Help", "lines": ["faq", "intent"]}],
+        [],
+    ]
 
 
 def test_the_route_is_described(hub):
@@ -191,15 +199,17 @@ def test_a_release_that_knows_no_scope_hands_nothing_over_for_it(hub):
     assert client(hub).post(PATH, json=QUESTION).json()["why"] is None
 
 
-def test_the_service_reads_products_that_answer_and_no_others(workdir):
+def test_the_service_reads_products_and_none_of_a_kind_it_does_not_know(workdir):
+    content = {"support": {"kind": "answer", "answers": "faq"}, "finance": FINANCE, "other": {"kind": ["new"]}}
+    (workdir / "params.yaml").write_text(yaml.safe_dump({"products": content}))
+    assert sorted(load_products()) == ["finance", "support"]
+    assert load_products()["finance"].kind == "opinion", "the kind of a product that names none"
     (workdir / "params.yaml").write_text(
-        "products:\n  support: {kind: answer, answers: faq}\n  finance: {sentiment: x}\n"
+        "products:\n  a: {kind: answer, answers: faq, confidance: 1}\n  b: {kind: answer}\n  c: {sentiment: x}\n"
     )
-    assert list(load_products()) == ["support"]
-    (workdir / "params.yaml").write_text(
-        "products:\n  a: {kind: answer, answers: faq, confidance: 1}\n  b: {kind: answer}\n"
-    )
-    with pytest.raises(SettingsError, match=r"(?s)did you mean 'confidence'.*products\.b\.answers: is missing"):
+    with pytest.raises(
+        SettingsError, match=r"(?s)did you mean 'confidence'.*products\.b\.answers: is missing.*products\.c\.feeds"
+    ):
         load_products()
     (workdir / "params.yaml").write_text("products: []\n")
     assert load_products() == {}

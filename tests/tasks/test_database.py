@@ -1,6 +1,7 @@
 """A database of ours: where it is, and what is said of one that cannot be used."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -37,3 +38,16 @@ def test_what_a_database_refuses_is_told_without_a_traceback(workdir, monkeypatc
     monkeypatch.delenv("TIDEGATE_THINGS_URL", raising=False)
     with pytest.raises(TidegateError, match=r"The things in sqlite:///kept/things\.db cannot be kept or read"):
         HERE.opened().__enter__()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_many_open_a_new_database_at_once(kind, request, workdir, monkeypatch):
+    url = request.getfixturevalue("postgres").url() if kind == "postgresql" else "sqlite:///new/things.db"
+    monkeypatch.setenv("TIDEGATE_THINGS_URL", url)
+
+    def tables(_):
+        with HERE.opened() as engine:
+            return sa.inspect(engine).get_table_names()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(tables, range(8))) == [["things"]] * 8

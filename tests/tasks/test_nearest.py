@@ -92,10 +92,8 @@ def test_the_nearest_entries_of_equals_are_the_first():
 
 def test_a_written_index_is_the_same_each_time_and_found_again(tmp_path, base):
     vectors = base[0][:2000]
-    ids = [str(n) for n in range(len(vectors))]
-    search.write(tmp_path / "fp32.answers.npz", search.Base(ids, ids, ids, vectors))
     for name in ("one", "two"):
-        nearest.write(tmp_path / name, tmp_path / "fp32.answers.npz")
+        nearest.write(tmp_path / name, vectors)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert nearest.open_lists(tmp_path / "one", vectors).ntotal == len(vectors)
     with pytest.raises(StageError, match="no index of the base"):
@@ -107,7 +105,7 @@ def test_a_written_index_is_the_same_each_time_and_found_again(tmp_path, base):
             nearest.open_lists(tmp_path / "two", vectors)
 
 
-def test_a_base_that_gives_no_index_is_told(tmp_path):
-    with pytest.raises(StageError, match=r"No index could be made of none\.npz.*is missing"):
-        nearest.write(tmp_path / "index", tmp_path / "none.npz")
+def test_vectors_that_give_no_index_are_told(tmp_path):
+    with pytest.raises(StageError, match=r"No index fp32\.answers\.index could be made: "):
+        nearest.write(tmp_path / "fp32.answers.index", np.zeros(3, np.float32))
     assert not list(tmp_path.iterdir())

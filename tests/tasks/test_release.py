@@ -206,6 +206,35 @@ def test_a_card_without_behaviour_tests_does_not_speak_of_them(bundle):
     assert "Fairness" not in text
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["good", "bad_"], r"good, bad\_"),
+        ([f"n{n}" for n in range(1022)], ", ".join(f"n{n}" for n in range(20)) + " and 1,002 more"),
+        (
+            ["Yes.", "<b>" + "很" * 60, "x" * 41, *"abc"],
+            f'6 texts, such as "Yes.", "\\<b\\>{"很" * 36}…", "{"x" * 39}…"',
+        ),
+    ],
+)
+def test_labels_that_are_texts_are_counted_and_a_few_are_shown(names, said):
+    assert card.labels(names) == said
+
+
+def test_no_table_of_the_card_repeats_a_long_answer(bundle):
+    answers = [f"answer {n} " + "and so on " * 20 for n in range(9)]
+    gate = verdict.Verdict.of("release_gate", [], admissible=[])
+    facts = card.Facts(
+        line="l", settings=ReleaseSettings(), params={}, provenance={}, labels={}, verdicts={"release_gate": gate},
+        signature=read_signature(bundle / "signature.json").model_copy(update={"labels": answers}),
+        split={"sides": {"train": {"rows": 9, "label_shares": dict.fromkeys(answers, 1 / 9)}}},
+        metrics={"per_class": {answer: {"precision": 0.5} for answer in answers}},
+    )  # fmt: skip
+    text = card.markdown(facts)
+    assert "- Labels: 9 texts, such as" in text and '…"\n- Reads at most' in text
+    assert "and so on and so on and so on and so on" not in text and text.count("11.1%") == 3
+
+
 def test_the_page_is_whole_and_escaped(bundle):
     page = (bundle / "model_card.html").read_text()
     assert "<title>Made &lt;by&gt; hand</title>" in page

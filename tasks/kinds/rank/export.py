@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tasks import nearest
 from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.kinds.rank.checkpoint import Checkpoint
@@ -23,9 +24,14 @@ def calibrator(_fitted: Mapping[str, Any]) -> None:
 
 
 def calibration_of(variant: str, line: Line, core: Path, _signature: Mapping[str, Any]) -> dict[str, Any]:
-    """The temperature that evaluate tells of; writes `<variant>.items.npz` beside the graph in the file `core`."""
+    """The temperature that evaluate tells of; writes `<variant>.items.npz` beside the graph in the file `core`.
+
+    Many items get an index, the file `<variant>.items.index`.
+    """
     items = Checkpoint(line.folder / "train").catalogue
     catalogue.write(core.with_name(f"{variant}.{catalogue.FILE}"), items)
+    if len(items.ids) >= nearest.LARGE:
+        nearest.write(core.with_name(f"{variant}.{catalogue.INDEX}"), items.sought)
     known: dict[str, Any] = read_json(line.file("evaluate", "calibration.json"))
     return known
 

@@ -1,7 +1,7 @@
 """What a ranking model's export is held to: the lists of its torch model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ from tasks.core.line import Line
 from tasks.examination import Examination, to_look_at
 from tasks.inference import Model, Signature
 from tasks.kinds.common.gates import ALONE, BATCHES, limit
-from tasks.kinds.rank.serve import probe
-from tasks.kinds.rank.shared import rankings, users
+from tasks.kinds.rank.serve import Answering, probe
+from tasks.kinds.rank.shared import history, rankings, users
 from tasks.verdict import Check
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tasks.release_gate import ReleaseGateSettings, VariantLimits
 
 Floats = NDArray[np.floating[Any]]
+
+FOUND = 0.95  # of the ten best items, at least, that an index must find
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,29 @@ def checks(model: Model, truth: Measured, limits: "VariantLimits", settings: "Re
         limit(name + "gap_p95", float(np.quantile(gap, 0.95)), None, limits.gap_p95_max, count),
         limit(name + "ndcg_at_10", gain, limits.accuracy_min, None, count),
         limit(name + "ndcg_at_10_drop", float(rows["ndcg"].mean()) - gain, None, limits.accuracy_drop_max, count),
+        *_index(name + "index_recall_at_10", model, truth.texts),
         _runs(name + "shapes_failed", model),
         limit(name + "alone_gap_p95", company, None, limits.alone_gap_p95_max),
     ]
     why = rows.assign(why=[f"{share:.0%} of torch's list" for share in same])[(same < 1) | (gap > limits.gap_p95_max)]
     told_ = [to_look_at(check, why, settings.rows_per_check) for check in found if check.outcome == "reject"]
     return Examination(found, told_)
+
+
+def _index(name: str, model: Model, texts: list[str]) -> list[Check]:
+    """The share of the ten best items of now that the index finds; no check where there is none."""
+    answering = model.answering
+    assert isinstance(answering, Answering)  # noqa: S101 - what the kind made
+    if answering.index is None:
+        return []
+    places = np.unique(np.linspace(0, len(texts) - 1, ALONE).astype(np.int64))
+    told = [history.write(history.read(texts[at])) for at in places]
+    with_index, without = (
+        [{one.item for one in asked.listed(model.session, text, rankings.TOP)} for text in told]
+        for asked in (answering, replace(answering, index=None))
+    )
+    shares = [len(found & best) / max(1, len(best)) for found, best in zip(with_index, without, strict=True)]
+    return [limit(name, float(np.mean(shares)), FOUND, None, len(shares))]
 
 
 def _runs(name: str, model: Model) -> Check:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import calibration
+from tasks import calibration, nearest
 from tasks.core.errors import StageError
 from tasks.kinds.common.serve import Answers
 from tasks.kinds.rank.shared import catalogue, history, lists
 from tasks.kinds.rank.shared.catalogue import Catalogue, Floats
-from tasks.kinds.rank.shared.history import Tastes
+from tasks.kinds.rank.shared.history import Indices, Tastes
 from tasks.kinds.rank.shared.lists import Listed
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Answering:
     tastes: Tastes
     longest: int
     """Events of a history that are read: the last ones."""
+    index: nearest.Large | None = None
+    """What proposes items for a list, where they are many."""
 
     def read(self, session: "ort.InferenceSession", texts: Sequence[str]) -> dict[str, NDArray[Any]]:
         """The graph's `user` [rows, width] for histories; what each gives an item, `scores`; which are `seen` there.
@@ -67,25 +69,47 @@ class Answering:
     def listed(
         self, session: "ort.InferenceSession", text: str, top: int, exclude_seen: bool = True, diversity: float = 0.0
     ) -> list[Listed]:
-        """The list for one history; from `diversity` 0, the best items, to 1, the most different ones."""
+        """The list for one history; from `diversity` 0, the best items, to 1, the most different ones.
+
+        Where there is an index, and the list is to be of now, it proposes the items; scores are those of exact search,
+        and probabilities are of what was found.
+        """
         events, moment = history.parse(text)
         user, parts = session.run(list(OUTPUTS), self.inputs([events]))
-        numbers = self.catalogue.numbers
-        scores = (user @ self.catalogue.outward.T + self.catalogue.popular([moment]))[0].astype(np.float64)
-        probabilities = calibration.apply(self.calibrated, scores[None])[0]
-        gone = {numbers[item] for item, _ in events if item in numbers} if exclude_seen else set()
-        most = min(len(scores), len(gone) + top * (lists.CONSIDERED if diversity else 1))
-        best = np.argpartition(-scores, most - 1)[:most]
-        best = np.array([at for at in best[np.lexsort((best, -scores[best]))] if at not in gone], dtype=np.int64)
-        chosen = lists.varied(best, scores[best], self.catalogue.outward[best], top, diversity)
-        known = [numbers[item] for item, _ in events if item in numbers][-self.longest :][::-1]
+        items = self.catalogue
+        known = [items.numbers[item] for item, _ in events if item in items.numbers]
+        most = top * (lists.CONSIDERED if diversity else 1)
+        best, scores, chances = self._best(user, moment, most, set(known) if exclude_seen else set())
+        chosen = lists.varied(scores, items.outward[best], top, diversity)
+        read = known[-self.longest :][::-1]
         return [
-            Listed(
-                self.catalogue.ids[at], self.catalogue.texts[at], float(probabilities[at]),
-                lists.reasons(self.catalogue, parts[0][: len(known)], known, at),
-            )
-            for at in chosen.tolist()
-        ]  # fmt: skip
+            Listed(items.ids[at], items.texts[at], chance, lists.reasons(items, parts[0][: len(read)], read, at))
+            for at, chance in ((int(best[place]), float(chances[place])) for place in chosen)
+        ]
+
+    def _best(
+        self, user: Floats, moment: float | None, most: int, gone: set[int]
+    ) -> tuple[Indices, Floats, NDArray[np.float64]]:
+        """Up to `most` items that are not `gone`, by their numbers, the best first: scores and probabilities."""
+        known = bool(user.any())  # an index has no answer to a user of whom nothing is known
+        if self.index is not None and moment is None and known:
+            query = np.concatenate([user, np.ones((1, 1), np.float32)], axis=1)
+            places, found = (part[0] for part in self.index.nearest(query, len(gone) + max(most, nearest.ASKED)))
+            left = np.array([at >= 0 and at not in gone for at in places.tolist()], dtype=np.bool_)
+            best, scores = places[left], found[left]
+            if not len(best):
+                return best, scores, np.empty(0)
+            return best[:most], scores[:most], calibration.apply(self.calibrated, scores[None])[0][:most]
+        scores = self.catalogue.popular([moment])[0]
+        if known:
+            scores += (user @ self.catalogue.outward.T)[0]
+        scores[list(gone)] = -np.inf
+        most = min(most, len(scores) - len(gone))
+        if not most:
+            return np.empty(0, np.int64), scores[:0], np.empty(0)
+        best = np.argpartition(-scores, most - 1)[:most]
+        best = best[np.lexsort((best, -scores[best]))]
+        return best, scores[best], calibration.apply(self.calibrated, scores[None])[0][best]
 
     def unknown(self, text: str) -> list[str]:
         """The items of a history that the release does not know, each once."""
@@ -113,11 +137,18 @@ def probe(places: int) -> str:
 
 
 def answering(folder: Path, signature: "Signature", variant: str) -> Answering:
-    """What makes answers of the outputs of a variant; reads `<variant>.items.npz` of the folder.
+    """What makes answers of the outputs of a variant.
 
-    Raises StageError when it is missing or does not go with the signature.
+    Reads `<variant>.items.npz` of the folder, and `<variant>.items.index` where there is one. Raises StageError when
+    one is missing or broken, or does not go with the signature.
     """
     items = catalogue.read(folder / f"{variant}.{catalogue.FILE}")
     if items.ids != signature.labels or variant not in signature.calibration or not signature.tastes:
         raise StageError(f"signature.json in {folder} does not go with the items beside it. Export and release again.")
-    return Answering(items, signature.calibration[variant], Tastes(**signature.tastes), signature.max_length)
+    index, path, count = None, folder / f"{variant}.{catalogue.INDEX}", len(items.ids)
+    if path.exists():
+        lists_ = nearest.open_lists(path, items.sought)
+        every, none = np.ones(count, dtype=np.bool_), items.sought[:0]
+        index = nearest.Large(lists_, items.sought, every, none, np.arange(count), count)
+    tastes = Tastes(**signature.tastes)
+    return Answering(items, signature.calibration[variant], tastes, signature.max_length, index)

@@ -55,10 +55,10 @@ def calibration_of(variant: str, line: Line, core: Path, signature: Mapping[str,
     entries = read_parquet(line.file("split", "train.parquet"), search.COLUMNS).sort_values("id")
     ids, texts, owners = (entries[name].tolist() for name in search.COLUMNS)
     vectors = model.run(texts, CORE)["embedding"]
-    base, large = core.with_name(f"{variant}.{search.FILE}"), len(ids) >= nearest.LARGE
-    search.write(base, search.Base(ids, texts, owners, vectors))
+    large = len(ids) >= nearest.LARGE
+    search.write(core.with_name(f"{variant}.{search.FILE}"), search.Base(ids, texts, owners, vectors))
     if large:
-        nearest.write(core.with_name(f"{variant}.{nearest.FILE}"), base)
+        nearest.write(core.with_name(f"{variant}.{nearest.FILE}"), vectors)
     known: dict[str, Any] = read_json(line.file("evaluate", "calibration.json"))
     if variant == "fp32" and not large:
         return known

@@ -14,11 +14,12 @@ from starlette.testclient import TestClient
 from flows.chat.app import create_app
 from flows.chat.client import Client
 from flows.chat.desk import Desk
-from flows.chat.shared import COOKIE
 from flows.chat_settings import ChatSettings
 from serving.security import Keys
 from tasks.core.errors import SettingsError
 from tasks.dialogue import store
+
+COOKIE = "tidegate_chat_dialogue_support"
 
 
 @pytest.fixture
@@ -199,6 +200,18 @@ def test_texts_are_masked_before_they_are_kept_and_shown_as_text(site, workdir):
     inside = site.staff().get(f"/staff/{one.id}").text
     assert "<img src=x" not in inside and "&lt;script&gt;alert(2)" in inside
     assert b"4111" not in store.file().read_bytes() and b"jane@" not in store.file().read_bytes()
+
+
+def test_lines_are_shown_as_they_were_written_and_the_service_reads_one(site, service):
+    page = press(site.customer(), "/say", text="Hello,\r\n\r\nwhere is it?\r\n020 7946 0958")
+    assert "<p>Hello,\n\nwhere is it?\n[PHONE]</p>" in page
+    assert service.asked[0][1] == {"text": "Hello, where is it? [PHONE]"}
+    client = site.customer()
+    press(client, "/human")
+    (one,) = site.store.open()
+    gus, path = site.staff(), f"/staff/{one.id}"
+    press(gus, f"{path}/take", path)
+    assert "<p>First this,\nthen that.</p>" in press(gus, f"{path}/reply", path, text="First this,\r\nthen that.")
 
 
 def test_bad_input_changes_nothing(site, service):

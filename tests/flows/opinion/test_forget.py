@@ -50,11 +50,11 @@ def test_no_index_stays_of_whom_nothing_is_left(wire, monkeypatch):
     wire.say(NOW - HOUR, "Acme", text=SECRET)
     look("finance", NOW)
     with opened() as engine, engine.connect() as connection:
-        assert Store(connection, "finance").drawn("Acme") == [""]
+        assert Store(connection, "finance").drawn("Acme", 0) == {"": 0}
     forget("finance", [], [], [SECRET])
     look("finance", NOW + HOUR)
     with opened() as engine, engine.connect() as connection:
-        assert Store(connection, "finance").drawn("Acme") == []
+        assert Store(connection, "finance").drawn("Acme", 0) == {}
 
 
 def test_by_the_id_of_the_feed_and_of_a_line_the_product_is_named(told):

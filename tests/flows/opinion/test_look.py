@@ -13,6 +13,8 @@ from flows import alert_desk, alerts
 from flows.opinion.look import look
 from flows.settings import load
 from tasks.core.errors import SettingsError, TidegateError
+from tasks.forgotten import Subject
+from tasks.opinion.forget import erase
 from tasks.opinion.store import Store, opened
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -128,6 +130,36 @@ def test_a_killed_look_goes_on_and_keeps_nothing_twice(wire, monkeypatch):
     done = look("finance", NOW)
     assert done.counts.kept == 1
     assert sum(one["headlines"] for one in read(lambda store: store.index("Acme", "", 0))) == wire.rows
+
+
+def test_the_index_of_long_ago_stays_and_is_what_a_draw_of_all_gives(wire):
+    wire.usual("Acme", days=250)
+    look("finance", NOW)
+    whole = read(lambda store: store.index("Acme", "", 0))
+    assert (len(whole), sum(row["headlines"] for row in whole)) == (251, wire.rows)
+    wire.say(NOW + HOUR, "Acme")
+    look("finance", NOW + 30 * DAY)
+    later = read(lambda store: store.index("Acme", "", 0))
+    assert len(later) == 281
+    assert later[:140] == whole[:140], "before the days that are drawn anew nothing changes"
+    for row, now in zip(whole[140:-1], later[140:], strict=False):
+        assert now["headlines"] == row["headlines"]
+        assert now["value"] == pytest.approx(row["value"], abs=0.01)
+
+
+def test_what_comes_late_or_is_forgotten_draws_the_index_of_its_time_anew(wire):
+    wire.usual("Acme", days=250)
+    look("finance", NOW)
+    count = lambda: sum(row["headlines"] for row in read(lambda store: store.index("Acme", "", 0)))  # noqa: E731
+    wire.say(NOW - 200 * DAY, "Acme", bad=True)
+    wire.say(NOW - 300 * DAY, "Acme")
+    look("finance", NOW + HOUR)
+    assert count() == wire.rows
+    with opened() as engine:
+        gone = erase(engine, "finance", Subject(ids=frozenset(["wire-7"])))
+    assert len(gone.ids) == 1
+    look("finance", NOW + 2 * HOUR)
+    assert count() == wire.rows - 1
 
 
 @pytest.mark.parametrize(

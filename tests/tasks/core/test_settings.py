@@ -1,10 +1,10 @@
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.core.errors import SettingsError
-from tasks.core.settings import Settings, line_params, parse, read_params
+from tasks.core.settings import PARAMS, Settings, line_params, parse, read_params
 
 
 class Fast(Settings):
@@ -49,6 +49,33 @@ def test_all_errors_are_said_at_once():
     message = refused({"learning_rate": -1, "x": 2, "ways": [{"kind": "other"}]})
     assert message.count("lines.a.block") == 3
     assert "given was -1" in message
+
+
+class Apart(Settings):
+    first: int = 1
+    second: int = 2
+    names: dict[str, int] = Field(default={})
+
+    @model_validator(mode="after")
+    def _differ(self) -> "Apart":
+        if self.first == self.second:
+            raise ValueError("first and second are the same")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "end"),
+    [
+        ({"first": 2}, "block", "block: first and second are the same; given was {'first': 2}."),
+        ({"first": 2}, str(PARAMS), "params.yaml: first and second are the same."),
+        ({"first": 2, "names": {f"name{n}": n for n in range(20)}}, "block", "block: first and second are the same."),
+        ({"first": "x" * 99}, str(PARAMS), f"unable to parse string as an integer; given was '{'x' * 76}...."),
+    ],
+)
+def test_a_file_or_a_long_block_is_not_repeated(content, where, end):
+    with pytest.raises(SettingsError) as error:
+        parse(Apart, content, where)
+    assert str(error.value).endswith(end)
 
 
 def test_settings_are_frozen():

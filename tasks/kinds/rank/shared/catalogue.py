@@ -18,6 +18,8 @@ Floats = NDArray[np.float32]
 
 FILE = "items.npz"
 """The items of a variant are `<variant>.items.npz` beside its graph."""
+INDEX = "items.index"
+"""The index of a variant is `<variant>.items.index`, where the items are many (tasks.nearest)."""
 ARRAYS = ("inward", "outward", "popularity", "points")
 
 
@@ -40,6 +42,15 @@ class Catalogue:
     def numbers(self) -> Mapping[str, int]:
         """The number of each item."""
         return {item: number for number, item in enumerate(self.ids)}
+
+    @cached_property
+    def sought(self) -> Floats:
+        """[items, width + 1], what a user of now with a 1 behind is multiplied with.
+
+        What all items have in common is taken off: an index orders them the better.
+        """
+        popular = self.popularity[-1]
+        return np.concatenate([self.outward, (popular - popular.mean())[:, None]], axis=1)
 
     def popular(self, moments: Sequence[float | None]) -> Floats:
         """[rows, items], what speaks for items at each of some moments; None is the last that is known of."""

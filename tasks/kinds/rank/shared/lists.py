@@ -36,15 +36,15 @@ class Listed:
     """The items of the history that speak for it, the first the most; none where its popularity alone does."""
 
 
-def varied(candidates: Indices, scores: NDArray[np.float64], vectors: Floats, top: int, diversity: float) -> Indices:
-    """Up to `top` of the `candidates`, which stand in the order of their `scores`.
+def varied(scores: Floats, vectors: Floats, top: int, diversity: float) -> list[int]:
+    """The places of up to `top` candidates, which stand in the order of their `scores`.
 
     With `diversity` from 0 to 1 by maximal marginal relevance (Carbonell and Goldstein 1998): each place goes to the
     item whose score, as a share of the range that the candidates have, less its greatest cosine to an item before it,
     is highest. `vectors` are [candidates, width].
     """
-    if not diversity or len(candidates) <= 1:
-        return candidates[:top]
+    if not diversity or len(scores) <= 1:
+        return [*range(min(top, len(scores)))]
     span = max(float(scores[0] - scores[-1]), 1e-12)
     relevance = (scores - scores[-1]) / span
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -52,12 +52,12 @@ def varied(candidates: Indices, scores: NDArray[np.float64], vectors: Floats, to
     cosines = units @ units.T
     chosen = [0]
     nearest = cosines[0].astype(np.float64)
-    while len(chosen) < min(top, len(candidates)):
+    while len(chosen) < min(top, len(scores)):
         worth = (1 - diversity) * relevance - diversity * nearest
         worth[chosen] = -np.inf
         chosen.append(int(worth.argmax()))
         nearest = np.maximum(nearest, cosines[chosen[-1]])
-    return candidates[chosen]
+    return chosen
 
 
 def reasons(catalogue: Catalogue, parts: Floats, history: Sequence[int], item: int) -> list[Reason]:

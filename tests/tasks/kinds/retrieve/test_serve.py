@@ -79,7 +79,7 @@ def large(tmp_path):
     ids = [str(number) for number in range(600)]
     labels = [SIGNATURE.labels[number % 3] for number in range(600)]
     search.write(tmp_path / "fp32.answers.npz", search.Base(ids, ids, labels, vectors))
-    nearest.write(tmp_path / "fp32.answers.index", tmp_path / "fp32.answers.npz")
+    nearest.write(tmp_path / "fp32.answers.index", vectors)
     return tmp_path
 
 
