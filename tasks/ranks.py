@@ -15,7 +15,7 @@ class RankSettings(Settings):
     history: int = Field(200, ge=1, le=2000, description="events of a user that are read: the last ones")
     width: int = Field(256, ge=8, le=1024, description="of the vectors of users and items; a multiple of 8")
     weight: float = Field(400, gt=0, description="L2 penalty of the linear model of items by items that is the start")
-    text_weight: float = Field(300, gt=0, description="L2 penalty of the start of what an item's text says")
+    text_weight: float = Field(3, gt=0, description="L2 penalty of the start of what an item's text says")
     cuts: int = Field(3, ge=1, le=100, description="moments of each user's history that an epoch looks at")
     ahead: int = Field(30, ge=1, description="events behind such a moment; the liked ones are to be found")
     negatives: int = Field(

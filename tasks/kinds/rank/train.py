@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TYPE = "tidegate-rank"
 JUDGED = 5000  # users at most whose lists stop the training
+NEW = 0.1  # share of the moments at which nothing is known of a user: popularity is learned from these
 HIDDEN = -1e4  # of a logit: what the user has is not asked for
 
 
@@ -127,7 +128,8 @@ class Ranking:
         if self.model.training:
             kept = (torch.rand(len(self.labels), 1) >= self.recipe.by_text).float()
             left_out = torch.rand(classes.shape).numpy() < self.recipe.dropout
-            classes = np.where(left_out, PADDING, classes)
+            new = torch.rand(len(classes), 1).numpy() < NEW
+            classes = np.where(left_out | new, PADDING, classes)
         vectors = nn.functional.embedding(torch.from_numpy(items), self.model.items("in", kept))
         user, _ = self.model.user(vectors, torch.from_numpy(classes))
         moments = self.time.at(self.events.times[self.events.starts[users] + cuts - 1])
@@ -135,7 +137,8 @@ class Ranking:
         outward = self.model.items("out", kept)[chosen]
         moment, row = np.unique(moments, return_inverse=True)
         bias = self.model.bias(self.features[torch.from_numpy(moment)][:, chosen])
-        found: torch.Tensor = user @ outward.T + bias[torch.from_numpy(row)]
+        share = self.model.share(torch.from_numpy((classes != PADDING).any(axis=1)))
+        found: torch.Tensor = user @ outward.T + share[:, None] * bias[torch.from_numpy(row)]
         return found
 
     def validate(self) -> dict[str, float]:
@@ -181,9 +184,10 @@ class Ranking:
         entries = json.dumps({"id": self.labels, "text": self.names}, ensure_ascii=False).encode()
         self.model.eval()
         with torch.inference_mode():
+            popularity = self.model.popular.exp() * self.model.bias(self.features)
             tensors = {
                 "inward": self.model.items("in"), "outward": self.model.items("out"),
-                "popularity": self.model.bias(self.features), "points": torch.from_numpy(self.time.points),
+                "popularity": popularity, "points": torch.from_numpy(self.time.points),
                 "entries": torch.from_numpy(np.frombuffer(entries, np.uint8).copy()),
                 **{f"user.{name}": parameter for name, parameter in self.model.user.state_dict().items()},
             }  # fmt: skip

@@ -11,6 +11,7 @@ Floats = NDArray[np.float32]
 POINTS = 64  # of time, at even shares of the events, at which features are told
 RECENT = 30 * 86_400  # seconds that count as recent
 WIDTH = 5
+LIKES = 1  # the feature that tells how often an item was liked
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ SLOW = 0.1
 FEATURES = 16
 FALL = 20.0  # events after which the weight of one has fallen by e, at the start
 LEFT = 0.05  # of the weight, that never falls away, at the start
+POPULAR = 0.05  # of what is popular, at the start, for users of whom something is known
 SHARPNESS = 25.0  # of scores as logits, at the start: less of it, and popularity would be learned first
 
 
@@ -66,6 +67,7 @@ class Towers(nn.Module):
         """
         super().__init__()
         self.user = UserTower()
+        self.popular = nn.Parameter(torch.tensor(POPULAR).log())
         self.popularity = nn.Sequential(nn.Linear(timeline.WIDTH, FEATURES), nn.GELU(), nn.Linear(FEATURES, 1))
         nn.init.zeros_(self.popularity[2].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.popularity[2].bias)  # type: ignore[arg-type]
@@ -87,6 +89,13 @@ class Towers(nn.Module):
         return self.texts @ self.table(f"text_{way}") + known * self.table(f"own_{way}")
 
     def bias(self, features: Tensor) -> Tensor:
-        """[..., items], what items have to say for themselves by how popular they are: features [..., items, WIDTH]."""
-        found: Tensor = self.popularity(features)[..., 0]
+        """[..., items], what items have to say for themselves by how popular they are: features [..., items, WIDTH].
+
+        It is for users of whom nothing is known. For others a share of it counts: the order is the same for both.
+        """
+        found: Tensor = features[..., timeline.LIKES] + self.popularity(features)[..., 0]
         return found
+
+    def share(self, known: Tensor) -> Tensor:
+        """[rows], how much of the bias counts for users, who are `known` [rows] by an event or are not."""
+        return torch.where(known, self.popular.exp(), 1.0)
