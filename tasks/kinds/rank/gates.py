@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating[Any]]
 
+ROUNDING = 1e-6
 FOUND = 0.95  # of the ten best items, at least, that an index must find
 
 
@@ -68,7 +69,8 @@ def contract(
 def checks(model: Model, truth: Measured, limits: "VariantLimits", settings: "ReleaseGateSettings") -> Examination:
     """Every check of one variant, named `<variant>.<check>`, and the rows where its list is not torch's.
 
-    agreement: the share of torch's lists that the variant's have; gap_p95: of the probabilities of the items in them.
+    agreement: the share of torch's lists that the variant's have, where what is as probable as the last of a list, but
+    for rounding, counts as in it; gap_p95: of the probabilities of the items in torch's lists.
     """
     answers = model.predict(truth.texts, cleaned=True)
     labels, rows = model.signature.labels, truth.rows
@@ -76,8 +78,9 @@ def checks(model: Model, truth: Measured, limits: "VariantLimits", settings: "Re
     torch = np.array([[numbers[item] for item in row] for row in rows["listed"]])
     targets = [np.array([numbers[item] for item in row], dtype=np.int64) for row in rows["targets"]]
     lists = rankings.top(answers.probabilities)
-    same = rankings.hits(lists, list(torch)).mean(axis=1)
     chances = np.take_along_axis(answers.probabilities, torch, axis=1)
+    last = np.take_along_axis(answers.probabilities, lists[:, -1:], axis=1)
+    same = (chances >= last - ROUNDING).mean(axis=1)
     gap = np.abs(chances - np.array(rows["chances"].tolist())).max(axis=1)
     gain = float(rankings.ndcg(lists, targets).mean())
     company = _company(model, truth.texts, answers.probabilities)
