@@ -1,7 +1,6 @@
 """How long a list takes where the items are a million: the line `recommend` as it is exported, on one thread.
 
-    python benchmarks/recommend_speed.py              # a million items
-    python benchmarks/recommend_speed.py --quick      # 100,000
+    python benchmarks/recommend_speed.py
 
 The items are those of the line `recommend`, and what is made of these: each again and again, its vectors moved by 0.4
 of the difference of two others. Histories are those of real users, asked for one at a time as the service asks: the
@@ -36,24 +35,22 @@ from tasks.kinds.rank.shared.users import judged
 
 STAGES = ("train", "evaluate", "quality_gate", "export")
 VARIANT, MOVED, SEED, TOP = "fp32", 0.4, 0, 10
-USERS = 400
+USERS, ITEMS = 400, 1_000_000
 COLUMNS = ("p50_ms", "p95_ms", "p99_ms", "recall_at_10")
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="100,000 items")
-    count = 100_000 if parser.parse_args().quick else 1_000_000
-    found = learned(ml_100k(), STAGES, lambda data: measured(data, count))
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    found = learned(ml_100k(), STAGES, lambda data: measured(data, ITEMS))
     Console(width=120).print(told(found))
 
 
 def measured(data: Path, count: int) -> Figures:
     """Latency in each way of asking, what the index takes, and its recall."""
     export = data / "export"
-    model = answering(export, read_signature(export / "signature.json"), VARIANT)
-    session = open_session(export / f"{VARIANT}.onnx", threads=1)
+    model = answering(export / "variants", read_signature(export / "signature.json"), VARIANT)
+    session = open_session(export / "variants" / f"{VARIANT}.onnx", threads=1)
     with contextlib.chdir(data.parent.parent):
         told = judged(Line(data.name, "rank"), "test")["text"].tolist()[:USERS]
     texts = [history.write(history.read(text)) for text in told]  # of now

@@ -19,14 +19,18 @@ from serving.deployment import Pointer, ServingFolder
 from serving.hub import Hub
 from serving.metrics import Metrics
 from tasks.bundle import release_id
+from tasks.checkpoints import Keeper
 from tasks.compare import compare
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
+from tasks.core.settings import parse, read_params
 from tasks.inference import Model
 from tasks.kinds.rank.shared import history
+from tasks.kinds.rank.train import Ranking
 from tasks.rivals import Release
+from tasks.train import TrainSettings, train
 
 LINE = Line("toy", "rank")
 BUNDLE = LINE.folder / "release/bundle"
@@ -195,3 +199,32 @@ def test_many_items_are_proposed_by_an_index(project, tmp_path, monkeypatch):
     (bundle / "fp32.items.index").write_bytes(b"x")
     with pytest.raises(TidegateError, match="is broken"):
         Model.load(bundle)
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_a_training_that_was_broken_off_ends_with_the_same_towers(project, tmp_path, monkeypatch, second):
+    """It learns in two parts, of which the first chooses the epochs of the second: it is broken in either."""
+    copy = shutil.copytree(project, tmp_path / "copy")
+    monkeypatch.chdir(copy)
+    monkeypatch.setattr(Ranking, "begin", lambda _: False)  # the start may be the best: then there is no second part
+
+    def broken(self, saved, _save=Keeper.save):
+        _save(self, saved)
+        if self.folder.name.endswith("-refit") == second:
+            raise KeyboardInterrupt
+
+    settings = parse(TrainSettings, read_params()["lines"]["toy"]["train"] | {"checkpoint_seconds": 0}, "train")
+    whole = copy / "whole"
+    whole.mkdir()
+    train(LINE, settings, whole)
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "save", broken)
+        (copy / "broken").mkdir()
+        with pytest.raises(KeyboardInterrupt):
+            train(LINE, settings, copy / "broken")
+    left = {path.name.endswith("-refit") for path in Path(".tidegate/checkpoints").iterdir() if path.is_dir()}
+    assert left == {False, second}
+    (copy / "again").mkdir()
+    train(LINE, settings, copy / "again")
+    for name in ("model.safetensors", "config.json", "history.json"):
+        assert (copy / "again" / name).read_bytes() == (whole / name).read_bytes(), name
