@@ -23,7 +23,7 @@ def running(released, tmp_path):
 def test_nothing_that_the_schema_allows_or_forbids_makes_it_fail(running):
     schema = schemathesis.openapi.from_url(f"{running.url}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 16
+    assert len(operations) == 17
     statuses = set()
     for operation in operations:
         for mode in GenerationMode if operation.method == "post" else [GenerationMode.POSITIVE]:
