@@ -27,6 +27,7 @@ from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.core.settings import parse, read_params
 from tasks.inference import Model
+from tasks.kinds.rank.checkpoint import Checkpoint
 from tasks.kinds.rank.shared import history
 from tasks.kinds.rank.train import Ranking
 from tasks.rivals import Release
@@ -228,3 +229,12 @@ def test_a_training_that_was_broken_off_ends_with_the_same_towers(project, tmp_p
     train(LINE, settings, copy / "again")
     for name in ("model.safetensors", "config.json", "history.json"):
         assert (copy / "again" / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_who_has_all_items_is_told_of_them_again_as_where_it_serves(project):
+    model = Checkpoint(project / LINE.folder / "train")
+    everything = asked([[item, 5] for item in model.labels])
+    [found] = model.scores([everything], 8)
+    assert np.isfinite(found).all()
+    served = Model.load(project / BUNDLE).predict([everything]).probabilities
+    assert found.argmax() == served.argmax()

@@ -54,7 +54,7 @@ class Checkpoint:
         return self.catalogue.ids
 
     def scores(self, texts: Sequence[str], batch_size: int) -> Iterator[Floats]:
-        """[rows, items] of some histories at a time; -inf for what a history names."""
+        """[rows, items] of some histories at a time; -inf for what a history names, unless it names all there is."""
         import torch
 
         numbers = self.catalogue.numbers
@@ -65,5 +65,6 @@ class Checkpoint:
                 vectors = torch.from_numpy(self.catalogue.inward[items])
                 user, _ = self.tower(vectors, torch.from_numpy(classes))
             found = user.numpy() @ self.catalogue.outward.T + self.catalogue.popular(moments)
-            found[history.seen(told, numbers)] = -np.inf
+            seen = history.seen(told, numbers)
+            found[seen & ~seen.all(axis=1, keepdims=True)] = -np.inf
             yield found
