@@ -96,7 +96,7 @@ class World:
             source.update(MIN_NEW if source["kind"] == "log" else {})
         params["serving"] = {**(params.get("serving") or {}), **PORTS}
         params["ops"] = {**(params.get("ops") or {}), **PORTS}
-        params["up"] = {**(params.get("up") or {}), "prefect_port": 0}
+        params["up"] = {**(params.get("up") or {}), "prefect_port": 0, "chat": False}
         write_text(self.folder / PARAMS, yaml.safe_dump(params, sort_keys=False, allow_unicode=True))
         self._commit("Settings of the demonstration")
         self._do(["git", "remote", "remove", "origin"])  # nothing of it is pushed
