@@ -22,13 +22,20 @@ COLUMNS = ["id", "group", "source", "label", "rating_mean", "created_at"]
 def judged(line: Line, side: str) -> "pd.DataFrame":
     """A row per user who likes an item on this side, ordered by id: id, text, source, split_key, label, targets.
 
+    What a user had before is no target: lists leave it out, too.
+
     Reads split/*.parquet, and what counts as liked from train/config.json. Raises DataError where nobody does.
     """
+    import pandas as pd
+
     facts = read_json(line.file("train", "config.json"))
     tastes = Tastes(facts["like"], facts["dislike"])
     before = _events(line, BEFORE[side])
     later = _events(line, (side,))
     liked = later[tastes.classes(later["rating_mean"].to_numpy(dtype=float)) == history.LIKED]
+    liked = liked.drop_duplicates(["group", "label"])
+    had = pd.MultiIndex.from_frame(before[["group", "label"]])
+    liked = liked[~pd.MultiIndex.from_frame(liked[["group", "label"]]).isin(had)]
     if liked.empty:
         raise DataError(
             f"No user likes anything in split/{side}.parquet: no rating is {tastes.like:g} or more. Lower "
