@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from releases import Kept
@@ -23,14 +24,15 @@ from tasks.checkpoints import Keeper
 from tasks.compare import compare
 from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError, TidegateError
-from tasks.core.files import read_json
+from tasks.core.files import read_json, read_parquet, write_parquet
 from tasks.core.line import Line
 from tasks.core.settings import parse, read_params
 from tasks.inference import Model
 from tasks.kinds.rank.checkpoint import Checkpoint
-from tasks.kinds.rank.shared import history
+from tasks.kinds.rank.shared import history, users
 from tasks.kinds.rank.train import Ranking
 from tasks.rivals import Release
+from tasks.rows import LABELED
 from tasks.train import TrainSettings, train
 
 LINE = Line("toy", "rank")
@@ -238,3 +240,14 @@ def test_who_has_all_items_is_told_of_them_again_as_where_it_serves(project):
     assert np.isfinite(found).all()
     served = Model.load(project / BUNDLE).predict([everything]).probabilities
     assert found.argmax() == served.argmax()
+
+
+def test_what_a_user_had_before_is_no_target(project, tmp_path, monkeypatch):
+    copy = shutil.copytree(project, tmp_path / "copy")
+    monkeypatch.chdir(copy)
+    before = users.judged(LINE, "test").set_index("id")["targets"]
+    test, train = (read_parquet(LINE.file("split", f"{side}.parquet")) for side in ("test", "train"))
+    again = train[train["group"] == test["group"].iloc[0]].iloc[:1]
+    changed = again.assign(id="again", created_at=test["created_at"].max(), rating_mean=5.0)
+    write_parquet(LINE.file("split", "test.parquet"), pd.concat([test, changed])[LABELED.names], LABELED)
+    assert users.judged(LINE, "test").set_index("id")["targets"].equals(before)
