@@ -140,6 +140,8 @@ def test_a_suggested_answer_is_taken_over(visit):
     hana.page.get_by_role("link", name="unsure of this one").click()
     hana.page.get_by_role("button", name="Take over").click()
     hana.page.locator("summary").click()
+    write(customer.page, "Are you there?")
+    hana.page.get_by_text("Are you there?").wait_for(timeout=WAIT)
     hana.page.get_by_role("button", name="Use this").nth(1).click()
     hana.page.get_by_role("button", name="Send").click()
     customer.page.get_by_text("Another answer").wait_for(timeout=WAIT)

@@ -14,13 +14,20 @@
     document.title = count ? `(${count}) ${title}` : title;
   }
 
+  // Whoever opened the other answers goes on seeing them when news come.
+  function put(next, old) {
+    const open = [...old.querySelectorAll("details[open]")].map((each) => each.id);
+    old.replaceWith(document.adoptNode(next));
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  }
+
   function swap(found, keep) {
     const next = found.getElementById("live");
     if (!next) return false;
     const text = document.getElementById("text");
     const said = keep && text ? text.value : "";
     const focused = document.activeElement === text;
-    live().replaceWith(document.adoptNode(next));
+    put(next, live());
     const field = document.getElementById("text");
     if (field && said) field.value = said;
     if (field && (focused || !keep)) field.focus();
@@ -66,7 +73,7 @@
         return;
       }
       if (next.innerHTML === talk.innerHTML) return;
-      talk.replaceWith(document.adoptNode(next));
+      put(next, talk);
       settle();
     } catch {
       return; // the next look may succeed
