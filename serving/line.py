@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.batcher import Batcher, BatchSettings, Request
+from serving.batcher import Batcher, BatchSettings, Engine, Request
 from serving.deployment import Beside, Pointer
 from serving.errors import Expired, Failed, NotReady, QueueFull
 from serving.log.record import Answered, Recorder, Role
@@ -46,6 +46,8 @@ class Reply:
     """[texts], whether a text has one of the labels at all; None where the release takes every text."""
     served: Served | None = None
     """The release itself, for what is asked of it besides."""
+    lists: list[Sequence[Any]] | None = None
+    """[texts], where lists were asked for; `probabilities` are of these, 0 behind the last."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class _Asked:
     deadline: float
     time: datetime
     arrived: float
+    engine: Callable[[Served], Engine[Row]]
+    """What of a release is to compute it."""
 
 
 class ServedLine:
@@ -135,15 +139,23 @@ class ServedLine:
         return self._serving().champion.readable
 
     def submit(
-        self, texts: Sequence[str], *, request_id: str, source: str, deadline: float, key: str | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        request_id: str,
+        source: str,
+        deadline: float,
+        key: str | None = None,
+        engine: Callable[[Served], Engine[Row]] = lambda served: served,
     ) -> Future[Reply]:
         """Ask for the labels of raw texts; `deadline` is a time.monotonic(), `key` names the caller for a canary.
 
-        The answer is in the prediction log before the future has it. Raises NotReady, QueueFull, DataError without a
-        text. The future can be cancelled; it fails with Expired or Failed, or NotReady when the service stops.
+        `engine` is what of a release computes, where labels are not what is asked for. The answer is in the prediction
+        log before the future has it. Raises NotReady, QueueFull, DataError without a text. The future can be cancelled;
+        it fails with Expired or Failed, or NotReady when the service stops.
         """
         now = self._serving()
-        asked = _Asked(now, texts, request_id, source, deadline, datetime.now(UTC), time.monotonic())
+        asked = _Asked(now, texts, request_id, source, deadline, datetime.now(UTC), time.monotonic(), engine)
         trial = now.canary
         if trial and not trial.tally.ended and meets_canary(trial.rule, key or request_id):
             return self._ask(asked, trial.served, Future())
@@ -194,7 +206,7 @@ class ServedLine:
 
     def _ask(self, asked: _Asked, served: Served, future: "Future[Reply]") -> "Future[Reply]":
         request = Request(
-            served,
+            asked.engine(served),
             asked.texts,
             asked.deadline,
             partial(self._answer, asked, served),
@@ -219,7 +231,7 @@ class ServedLine:
             self._ask_later(asked, now.shadow, now.shadow.served, labels)
         inside = [row.in_scope for row in rows]
         named = (served.labels, served.release, served.version, served.variant, served.role)
-        return Reply(labels, probabilities, *named, inside, served)
+        return Reply(labels, probabilities, *named, inside, served, _lists(rows))
 
     def _failed(self, asked: _Asked, served: Served, future: "Future[Reply]", error: Exception) -> bool:
         """Count it. The champion answers for a canary that fails: True when it was asked to."""
@@ -237,7 +249,7 @@ class ServedLine:
     def _ask_later(self, asked: _Asked, trial: Trial, served: Served, labels: list[str]) -> None:
         """Have `served` label the texts as well, when nothing else waits: the shadow, or the champion for a canary."""
         request: Request[Row] = Request(
-            served,
+            asked.engine(served),
             asked.texts,
             time.monotonic() + PATIENCE,
             partial(self._compare, asked, trial, served, labels),
@@ -271,7 +283,7 @@ class ServedLine:
     def _log(self, asked: _Asked, served: Served, rows: list[Row]) -> NDArray[np.float32]:
         """Record and count results; their probabilities."""
         probabilities = np.stack([row.probabilities for row in rows])
-        labels = [row.label for row in rows]
+        labels, listed = [row.label for row in rows], _lists(rows)
         answered = Answered(
             request_id=asked.request_id,
             time=asked.time,
@@ -286,6 +298,7 @@ class ServedLine:
             embeddings=np.stack([row.embedding for row in rows]),
             latency_ms=1000 * (time.monotonic() - asked.arrived),
             in_scope=[row.in_scope for row in rows],
+            listed=listed and [[item.item for item in row] for row in listed],
         )
         try:
             self._recorder.answered(answered)
@@ -299,6 +312,12 @@ class ServedLine:
         for confidence in probabilities.max(axis=1).tolist():
             observe(confidence)
         return probabilities
+
+
+def _lists(rows: Sequence[Row]) -> list[Sequence[Any]] | None:
+    """The list of each row; None where labels were asked for."""
+    found = [row.listed for row in rows if row.listed is not None]
+    return found if len(found) == len(rows) else None
 
 
 def as_role(served: Served, role: Role, version: str | None) -> Served:

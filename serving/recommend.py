@@ -1,17 +1,16 @@
 """What a user may want next: histories in, lists of items out, each with what speaks for it."""
 
-import asyncio
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, FiniteFloat
 from pydantic_core import to_json
 
-from serving.errors import Expired
 from serving.line import Reply, ServedLine
+from serving.listing import Listing
 from serving.problems import Refused, invalid
 from serving.service import Service, settled
 from serving.settings import LimitSettings
@@ -20,7 +19,7 @@ from serving.v1 import REFUSALS, STRICT
 from serving.visit import visit
 from tasks.kinds.rank.serve import Answering
 from tasks.kinds.rank.shared import history
-from tasks.kinds.rank.shared.lists import Listed
+from tasks.kinds.rank.shared.lists import Listed, Wanted
 
 MOST = 100  # items of a list
 CLOCKS = timedelta(minutes=1)  # by which the clock of a caller may be ahead of this one
@@ -108,11 +107,13 @@ def routes(service: Service) -> APIRouter:
         served = _of_kind(service.line(request, line))
         texts = written(body.histories, service.settings.limits)
         deadline = service.deadline(body.deadline_ms)
-        reply = await settled(service.submit(request, served, texts, deadline), request, deadline)
-        found = await asyncio.to_thread(lists, reply, texts, body, deadline)
+        engine = partial(Listing, wanted=Wanted(body.top, body.exclude_seen, body.diversity))
+        asked = service.submit(request, served, texts, deadline, engine=engine)
+        reply = await settled(asked, request, deadline)
         about = {"release": reply.release, "version": reply.version, "variant": reply.variant, "role": reply.role}
         named = {"request_id": visit(request.scope).request_id, "line": line}
-        return Response(to_json({**named, **about, "recommendations": found}), media_type="application/json")
+        content = {**named, **about, "recommendations": shown(reply, texts)}
+        return Response(to_json(content), media_type="application/json")
 
     return router
 
@@ -161,23 +162,20 @@ def _in_order(events: Sequence[Event], where: str, soon: datetime) -> Sequence[E
     return [event for _, event in sorted(zip(times, events, strict=True), key=lambda pair: pair[0])]
 
 
-def lists(reply: Reply, texts: Sequence[str], body: Recommend, deadline: float) -> list[dict[str, Any]]:
-    """The list of each history, by the release that replied. Raises Expired past the deadline, a time.monotonic()."""
-    assert reply.served is not None  # noqa: S101 - every reply of a line has one
-    model = reply.served.model
-    assert isinstance(model.answering, Answering)  # noqa: S101 - the kind was seen to
+def shown(reply: Reply, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The list of each history for JSON, as the release made it that replied."""
+    assert reply.served is not None and reply.lists is not None  # noqa: S101 - lists were asked for
+    answering = reply.served.model.answering
+    assert isinstance(answering, Answering)  # noqa: S101 - the kind was seen to
     found = []
-    for text in texts:
-        if time.monotonic() > deadline:
-            raise Expired
-        items = model.answering.listed(model.session, text, body.top, body.exclude_seen, body.diversity)
-        unknown = model.answering.unknown(text)
+    for text, listed in zip(texts, reply.lists, strict=True):
+        unknown = answering.unknown(text)
         known = {item for item, _ in history.read(text)}.difference(unknown)
-        found.append({"items": [shown(item) for item in items], "unknown": unknown, "popular": not known})
+        found.append({"items": [_item(each) for each in listed], "unknown": unknown, "popular": not known})
     return found
 
 
-def shown(listed: Listed) -> dict[str, Any]:
+def _item(listed: Listed) -> dict[str, Any]:
     """An item of a list for JSON: of a million items each has a small score, whose digits count from the first."""
     why = [{"item": one.item, "text": one.text, "share": round(one.share, 4)} for one in listed.reasons]
     return {"item": listed.item, "text": listed.text, "score": float(f"{listed.score:.6g}"), "why": why}

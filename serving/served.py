@@ -38,6 +38,8 @@ class Row(NamedTuple):
     embedding: NDArray[np.float32]
     in_scope: bool | None = None
     """Whether the text has one of the labels at all; None where the release takes every text."""
+    listed: Sequence[Any] | None = None
+    """What was asked for as a list, the best first; `probabilities` are of these. None where they are of all labels."""
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,17 @@ class Service:
         """When the answer is of no use any more, a time.monotonic(). Raises Refused beyond what is allowed."""
         return time.monotonic() + allowed_ms(asked_ms, self.settings.limits) / 1000
 
-    def submit(self, request: Request, line: ServedLine, texts: Sequence[str], deadline: float) -> "Future[Reply]":
-        """Ask a line for a caller. Raises Refused on a text that it cannot read, or what the hub raises."""
+    def submit(
+        self, request: Request, line: ServedLine, texts: Sequence[str], deadline: float, **more: Any
+    ) -> "Future[Reply]":
+        """Ask a line for a caller, `more` as ServedLine.submit has it.
+
+        Raises Refused on a text that it cannot read, or what the line raises.
+        """
         check_readable(line, texts)
         here = visit(request.scope)
         who = here.caller
-        return line.submit(texts, request_id=here.request_id, source=who.name, deadline=deadline, key=who.key)
+        return line.submit(texts, request_id=here.request_id, source=who.name, deadline=deadline, key=who.key, **more)
 
 
 def allowed_ms(asked: float | None, limits: LimitSettings) -> float:

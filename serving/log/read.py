@@ -49,6 +49,8 @@ class Chunk:
     """The latest feedback; None where none came."""
     labelled: NDArray[np.datetime64]
     """When it came; NaT where none came."""
+    listed: list[str | None]
+    """JSON: the labels that were given as a list, the best first; None where the best alone was."""
 
     def __len__(self) -> int:
         return len(self.request_id)

@@ -29,13 +29,15 @@ class Answered:
     """As the text policy of the release left them: masked."""
     labels: Sequence[str]
     probabilities: NDArray[np.float32]
-    """[texts, classes], calibrated, in the order of the release's labels."""
+    """[texts, classes], calibrated, in the order of the release's labels, or of what is `listed`."""
     embeddings: NDArray[np.float32]
     """[texts, width]"""
     latency_ms: float
     """From the arrival of the request to its answer, queue included."""
     in_scope: Sequence[bool | None] | None = None
     """[texts], whether a text has one of the labels at all; None where the release takes every text."""
+    listed: Sequence[Sequence[str]] | None = None
+    """[texts], the labels that were given as a list, the best first; None where the best alone was."""
 
 
 @dataclass(frozen=True)

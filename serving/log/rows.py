@@ -47,6 +47,7 @@ class Encoder:
             "characters": told.characters, "words": told.words, "non_letters": told.non_letters,
             "script": told.script, "script_share": told.script_share,
             "in_scope": None if given.in_scope is None else list(given.in_scope),
+            "listed": None if given.listed is None else [list(labels) for labels in given.listed],
         }  # fmt: skip
         return _dumped(record)
 
@@ -89,15 +90,18 @@ def decoded(payload: bytes) -> tuple[list[Row], list[Row]]:
     every = {name: value for name, value in record.items() if name not in _PER_TEXT}
     texts = every.pop("text") or [None] * rows
     scope = every.pop("in_scope", None) or [None] * rows  # a program that knew of none may have left the record
+    lists = every.pop("listed", None) or [None] * rows
+    listed = [None if labels is None else orjson.dumps(labels).decode() for labels in lists]
     contents = _parts(bytes.fromhex(every.pop("content") or ""), rows)
     joined = base64.b64decode(every.pop("probabilities"))
     probabilities = _parts(joined, rows)
     confidence = np.frombuffer(joined, "<f4").reshape(rows, -1).max(axis=1).tolist()
     projections = _parts(base64.b64decode(every.pop("projection")), rows)
-    names = ("position", "text", "content", "probabilities", "confidence", "projection", "in_scope", *_PER_TEXT)
     told = [record[name] for name in _PER_TEXT]
-    columns = zip(range(rows), texts, contents, probabilities, confidence, projections, scope, *told, strict=True)
-    return [{**every, **dict(zip(names, values, strict=True))} for values in columns], []
+    names = ("position", "text", "content", "probabilities", "confidence", "projection", "in_scope", "listed")
+    values = (range(rows), texts, contents, probabilities, confidence, projections, scope, listed)
+    columns = zip(*values, *told, strict=True)
+    return [{**every, **dict(zip((*names, *_PER_TEXT), row, strict=True))} for row in columns], []
 
 
 def microseconds(time: datetime) -> int:

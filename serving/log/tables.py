@@ -1,7 +1,7 @@
 """The tables of the prediction log, the same on SQLite and PostgreSQL.
 
 Times are microseconds since 1970, UTC. Arrays are little-endian bytes: probabilities float32 in the order of the
-release's labels, projections float16.
+release's labels, or of the list that was given; projections float16.
 """
 
 from sqlalchemy import (
@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The newest revision in migrations/versions, which makes the tables as they stand here."""
 VERSIONS = "tidegate_log_version"
 
@@ -51,6 +51,7 @@ predictions = Table(
     Column("script_share", Float, nullable=False),
     Column("latency_ms", Float, nullable=False),
     Column("in_scope", Boolean),  # whether it has one of the labels; null where the release does not tell
+    Column("listed", String),  # JSON list of the labels that were given as a list; null where the best alone was
     UniqueConstraint("request_id", "position", "role", name="predictions_once"),
     Index("predictions_window", "line", "time", "id"),
 )

@@ -5,22 +5,24 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import films
+import numpy as np
 import pytest
 import releases
 from services import StandIn, application
 from starlette.testclient import TestClient
 
 from serving.batcher import BatchSettings
-from serving.errors import Expired
 from serving.hub import _comparable
 from serving.line import COUNTED, ServedLine, Serving, Trial
+from serving.listing import Listing
 from serving.metrics import Metrics
-from serving.recommend import Recommend, lists
 from serving.served import Choice, Served
 from serving.traffic import Tally
 from tasks.core.errors import StageError
+from tasks.kinds.rank.shared.lists import Wanted
 
 PATH = "/v1/lines/films/recommend"
 LIKED = [{"item": "50", "rating": 5}]
@@ -253,12 +255,28 @@ def test_a_canary_makes_the_lists_of_its_callers_with_its_own_items(client, line
     assert found["unknown"] == ["50"] and found["popular"] and "50" not in ids(found)
 
 
-def test_past_the_deadline_no_list_is_made(line):
-    reply = line.submit(["[]"], request_id="r", source="s", deadline=time.monotonic() + 9).result(9)
-    body = Recommend.model_validate({"histories": [[]]})
-    assert lists(reply, ["[]"], body, time.monotonic() + 9)
-    with pytest.raises(Expired):
-        lists(reply, ["[]"], body, time.monotonic() - 1)
+def test_the_log_keeps_the_list_that_was_given(client, kept):
+    told = ask(client, LIKED, [{"item": item} for item in films.FILMS], top=3, diversity=0.9)
+    (logged,) = kept.answers
+    assert logged.listed == [ids(found) for found in told["recommendations"]]
+    assert logged.listed[0][0] == logged.labels[0] and (logged.listed[1], logged.labels[1]) == ([], "")
+    scores = [item["score"] for item in told["recommendations"][0]["items"]]
+    assert logged.probabilities == pytest.approx(np.array([scores, [0, 0, 0]]), rel=1e-5)
+    assert logged.probabilities.shape == (2, 3), "of the list, not of all items"
+
+
+def test_only_lists_of_one_sort_are_computed_together(line, monkeypatch):
+    computed = []
+    real = Listing.compute
+    monkeypatch.setattr(Listing, "compute", lambda self, texts: computed.append(len(texts)) or real(self, texts))
+    engines = [partial(Listing, wanted=Wanted(top)) for top in (2, 2, 3)]
+    with line._batcher._changed:  # all are there before the worker looks
+        futures = [
+            line.submit(["[]"], request_id=f"r{n}", source="s", deadline=time.monotonic() + 9, engine=engine)
+            for n, engine in enumerate(engines)
+        ]
+    assert [len(future.result(9).lists[0]) for future in futures] == [2, 2, 3]
+    assert computed == [2, 1]
 
 
 def test_items_are_counted_one_by_one_only_where_they_are_few(client, line, metrics):

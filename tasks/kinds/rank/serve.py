@@ -14,7 +14,7 @@ from tasks.kinds.common.serve import Answers
 from tasks.kinds.rank.shared import catalogue, history, lists
 from tasks.kinds.rank.shared.catalogue import Catalogue, Floats
 from tasks.kinds.rank.shared.history import Indices, Tastes
-from tasks.kinds.rank.shared.lists import Listed
+from tasks.kinds.rank.shared.lists import Listed, Wanted
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -69,18 +69,33 @@ class Answering:
     def listed(
         self, session: "ort.InferenceSession", text: str, top: int, exclude_seen: bool = True, diversity: float = 0.0
     ) -> list[Listed]:
-        """The list for one history; from `diversity` 0, the best items, to 1, the most different ones.
+        """The list for one history; from `diversity` 0, the best items, to 1, the most different ones."""
+        return self.lists(session, [text], Wanted(top, exclude_seen, diversity))[0][0]
 
-        Where there is an index, and the list is to be of now, it proposes the items; scores are those of exact search,
+    def lists(
+        self, session: "ort.InferenceSession", texts: Sequence[str], wanted: Wanted
+    ) -> tuple[list[list[Listed]], Floats]:
+        """The list for each history, and the users as embeddings [rows, width].
+
+        Where there is an index, and a list is to be of now, it proposes the items; scores are those of exact search,
         and probabilities are of what was found.
         """
-        events, moment = history.parse(text)
-        user, parts = session.run(list(OUTPUTS), self.inputs([events]))
+        found, users = [], []
+        for text in texts:
+            events, moment = history.parse(text)
+            user, parts = session.run(list(OUTPUTS), self.inputs([events]))
+            found.append(self._list(user, parts, events, moment, wanted))
+            users.append(user)
+        return found, _of_length_one(np.concatenate(users))
+
+    def _list(
+        self, user: Floats, parts: Floats, events: Sequence[history.Event], moment: float | None, wanted: Wanted
+    ) -> list[Listed]:
         items = self.catalogue
         known = [items.numbers[item] for item, _ in events if item in items.numbers]
-        most = top * (lists.CONSIDERED if diversity else 1)
-        best, scores, chances = self._best(user, moment, most, set(known) if exclude_seen else set())
-        chosen = lists.varied(scores, items.outward[best], top, diversity)
+        most = wanted.top * (lists.CONSIDERED if wanted.diversity else 1)
+        best, scores, chances = self._best(user, moment, most, set(known) if wanted.exclude_seen else set())
+        chosen = lists.varied(scores, items.outward[best], wanted.top, wanted.diversity)
         read = known[-self.longest :][::-1]
         return [
             Listed(items.ids[at], items.texts[at], chance, lists.reasons(items, parts[0][: len(read)], read, at))

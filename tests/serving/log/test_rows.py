@@ -42,6 +42,15 @@ def test_what_was_in_scope_comes_back_also_from_a_record_of_before():
     assert [row["in_scope"] for row in decoded(orjson.dumps(before))[0]] == [None, None]
 
 
+def test_lists_come_back_as_json_and_a_record_of_before_has_none():
+    told = dataclasses.replace(answered(texts=["a", "b"]), listed=[['"é', "2"], []])
+    payload = Encoder(LogSettings()).answers(told)
+    assert [row["listed"] for row in decoded(payload)[0]] == ['["\\"é","2"]', "[]"]
+    before = orjson.loads(payload)
+    del before["listed"]
+    assert [row["listed"] for row in decoded(orjson.dumps(before))[0]] == [None, None]
+
+
 def test_labels_come_back_as_rows():
     none, (row,) = decoded(Encoder(LogSettings()).feedback(labelled("r1", 3, "good", time=NOON)))
     assert none == []

@@ -15,6 +15,18 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a list is to be like."""
+
+    top: int
+    """Items at most."""
+    exclude_seen: bool = True
+    """Without the items of the history."""
+    diversity: float = 0.0
+    """From 0, the best items, to 1, the most different ones."""
+
+
+@dataclass(frozen=True)
 class Reason:
     """An item of the history that speaks for an item of the list."""
 
