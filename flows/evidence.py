@@ -125,6 +125,8 @@ def _figures(made: Observation) -> Iterator[tuple[str, float]]:
             yield name, figure.value
     if made.cost is not None:
         yield "accuracy lost", made.cost.value
+    if made.click_through is not None:
+        yield "click-through", made.click_through.value
     for check in made.checks:
         yield f"{check.name}: {check.statistic}", check.value
 

@@ -65,6 +65,8 @@ def _facts(made: Observation) -> Iterator[list[str]]:
     yield ["accuracy where labels have come", _figure(made.accuracy_known)]
     yield ["accuracy, estimated without labels", _figure(made.accuracy_estimated)]
     yield ["accuracy lost", _figure(made.cost)]
+    if made.click_through is not None:
+        yield ["click-through", _figure(made.click_through)]
     if made.latency_ms_p50 is not None:
         yield ["latency", f"{made.latency_ms_p50} ms p50, {made.latency_ms_p95} ms p95"]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from flows import alerts, deploy, observations, registry, watched
 from flows.alerts import Kind
+from flows.clicks import read_clicks
 from flows.examine import current_champion
 from flows.lock import hold
 from flows.settings import load
@@ -21,7 +22,8 @@ from serving.log import read
 from tasks.bundle import load_release, release_id
 from tasks.core.errors import SettingsError, TidegateError, disk_full
 from tasks.core.line import Line
-from tasks.drift import estimate
+from tasks.drift import clicks, estimate
+from tasks.drift.clicks import Clicks
 from tasks.drift.examine import Findings, confirmed, examine
 from tasks.drift.result import Health, Observation
 from tasks.drift.settings import MonitorSettings
@@ -36,6 +38,7 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 SKEW = timedelta(minutes=5)
 """Clocks of machines differ by less; a row later than that bears a wrong time."""
 BEFORE = 20  # observations that end where this window begins, or earlier
+FEWER_CLICKS = "users take something from fewer of their lists"
 TITLES: dict[Kind, str] = {
     "drift": "live traffic is not what the model was made for",
     "performance": "the model answers more texts wrongly",
@@ -125,11 +128,13 @@ def _looked(subject: Subject, made: Observation) -> Observation:
     with connected(log_settings.database()) as engine:
         current = stream(engine, span, known, tallies, settings.sample_rows, settings.seed)
         aside = _aside(others(engine, span, current), read.count(engine, span.line, since=span.until + SKEW))
+        since = span.since or current.first
+        taken = read_clicks(engine, span, since) if since and current.lists else None
     made = made.model_copy(update=_volume(span, current, known))
     if current.sample is None or current.rows < settings.min_rows:
         few = f"{current.rows:,} rows came" if current.rows else "No row came"
         return made.model_copy(update={"reason": f"{few}; from {settings.min_rows:,} on a window is judged.{aside}"})
-    return _judged(subject, made, known.window, current, tallies, aside)
+    return _judged(subject, made, known.window, current, tallies, taken, aside)
 
 
 def _volume(span: Span, current: Current, known: Reference) -> dict[str, Any]:
@@ -150,7 +155,13 @@ def _volume(span: Span, current: Current, known: Reference) -> dict[str, Any]:
 
 
 def _judged(
-    subject: Subject, made: Observation, known: Window, current: Current, tallies: Tallies, aside: str
+    subject: Subject,
+    made: Observation,
+    known: Window,
+    current: Current,
+    tallies: Tallies,
+    taken: Clicks | None,
+    aside: str,
 ) -> Observation:
     """The window against the reference: checks, accuracy, and what follows from them."""
     assert current.sample is not None  # noqa: S101 - asked before
@@ -159,7 +170,7 @@ def _judged(
     guessed = estimate.estimated(known, current.sample, settings)
     cost = estimate.cost(made.accuracy_reference, true, guessed)
     tokenizer = read_tokenizer(subject.bundle / "tokenizer.json", 10_000)
-    found = examine(known, current.sample, settings, tokenizer=tokenizer, tallies=tallies, cost=cost)
+    found = examine(known, current.sample, settings, tokenizer=tokenizer, tallies=tallies, cost=cost, clicks=taken)
     begins = datetime.fromisoformat(made.since or made.time)
     before = observations.history(made.line, BEFORE, until=begins)
     alarm = confirmed(found, before, since=made.since, release=made.release)
@@ -170,6 +181,7 @@ def _judged(
             "accuracy_known": true,
             "accuracy_estimated": guessed,
             "cost": cost,
+            "click_through": None if taken is None else clicks.figure(taken),
             "severity": found.severity,
             "confirmed": alarm,
             "health": _health(found, alarm),
@@ -212,7 +224,9 @@ def _told(made: Observation) -> Observation:
     if made.confirmed:
         fell = any(check.name == "performance" and check.drifted for check in made.checks)
         kind: Kind = "performance" if fell else "drift"
-        alerts.raise_alert(made.line, kind, made.severity, TITLES[kind], made.reason, made.id)
+        matters = {check.name for check in made.checks if check.severity in ("warning", "severe")}
+        title = FEWER_CLICKS if matters == {clicks.NAME} else TITLES[kind]
+        alerts.raise_alert(made.line, kind, made.severity, title, made.reason, made.id)
         _emit(made)
     elif made.health == "green":
         for kind in TITLES:

@@ -60,6 +60,7 @@ def _figures(seen: Observation) -> Iterator[tuple[str, Figure]]:
         ("accuracy where labels have come", seen.accuracy_known),
         ("accuracy, estimated without labels", seen.accuracy_estimated),
         ("accuracy lost", seen.cost),
+        ("click-through", seen.click_through),
     ):
         if figure is not None:
             yield name, figure

@@ -83,6 +83,8 @@ class Current:
     """When the first and the last request came, UTC; None where there is none."""
     sample: Window | None = None
     """Rows evenly over the window, at most as many as were asked for; None where there are none."""
+    lists: int = 0
+    """Rows that were given a list."""
     latencies: list[NDArray[np.float32]] = field(default_factory=list)
 
     def latency(self, share: float) -> float | None:
@@ -99,6 +101,7 @@ class Current:
         self.first = self.first or _utc(chunk.time[0])
         self.last = _utc(chunk.time[-1])
         self.latencies.append(chunk.latency_ms)
+        self.lists += sum(listed is not None for listed in chunk.listed)
 
 
 @dataclass(frozen=True)

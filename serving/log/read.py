@@ -89,14 +89,39 @@ def window(
     within = _within(line, since, until, roles, release)
     after = _before_last(engine, within, last) if last is not None else None
     while True:
-        query = _columns().where(within).order_by(predictions.c.time, predictions.c.id).limit(chunk_rows)
-        if after is not None:
-            query = query.where(after < _PLACE)
+        query = _page(_columns(), within, after, chunk_rows)
         with engine.connect() as connection:
             rows = connection.execute(query).all()
         if rows:
             yield _chunk(rows)
         if len(rows) < chunk_rows:
+            return
+        after = tuple_(rows[-1].time, rows[-1].id)
+
+
+def lists(
+    engine: Engine, line: str, since: datetime, until: datetime, release: str, chunk_rows: int = CHUNK_ROWS
+) -> Iterator[Row[Any]]:
+    """What became of the lists that a release gave from `since` up to but without `until`, oldest first.
+
+    Of each list `id`, `time`, `listed` (JSON), and the `label` and time (`labelled`) of a feedback: as many rows as
+    there are feedbacks, the first of them first, or one with None.
+    """
+    within = _within(line, since, until, ANSWERED, release) & predictions.c.listed.is_not(None)
+    columns = (predictions.c[name] for name in ("id", "time", "request_id", "position", "listed"))
+    some, after = select(*columns), None
+    while True:
+        page = _page(some, within, after, chunk_rows).subquery()
+        of_it = and_(
+            feedback.c.request_id == page.c.request_id,
+            feedback.c.position == page.c.position,
+            feedback.c.line + "" == line,
+        )
+        told = select(page, feedback.c.label, feedback.c.time.label("labelled")).outerjoin(feedback, of_it)
+        with engine.connect() as connection:
+            rows = connection.execute(told.order_by(page.c.time, page.c.id, feedback.c.time, feedback.c.id)).all()
+        yield from rows
+        if len({row.id for row in rows}) < chunk_rows:
             return
         after = tuple_(rows[-1].time, rows[-1].id)
 
@@ -113,6 +138,12 @@ def count(
     with engine.connect() as connection:
         query = select(func.count()).select_from(predictions).where(_within(line, since, until, roles, release))
         return int(connection.execute(query).scalar_one())
+
+
+def _page(columns: Select[Any], within: ColumnElement[bool], after: Any, rows: int) -> Select[Any]:
+    """Up to so many rows, oldest first, behind the place `after`."""
+    query = columns.where(within).order_by(predictions.c.time, predictions.c.id).limit(rows)
+    return query if after is None else query.where(after < _PLACE)
 
 
 def _within(

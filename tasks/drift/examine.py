@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
+from tasks.drift import clicks as clicked
 from tasks.drift import counted, learned
 from tasks.drift.judge import SIGNALS, judged, verdict
 from tasks.drift.result import RANK, Check, Figure, Observation, Severity, Skipped
@@ -35,25 +36,28 @@ def examine(
     tokenizer: "Tokenizer | None" = None,
     tallies: Tallies | None = None,
     cost: Figure | None = None,
+    clicks: "clicked.Clicks | None" = None,
 ) -> Findings:
     """Compare the current window with the reference.
 
     `reference` and `current` are samples of at most `settings.sample_rows`. `tallies` counted all rows of the current
     window in bins of Tallies.of(reference); without it the sample is all there is. `cost` is the accuracy lost, as far
-    as labels or the model's answers tell: severity goes by it.
+    as labels or the model's answers tell: severity goes by it. `clicks` are what became of lists, where such are given.
     """
+    names = [name for name in get_args(Name) if clicks is not None or name != clicked.NAME]
     rows = len(current) if tallies is None else tallies.rows
     if few := _few(len(reference), rows, settings.min_rows):
-        return Findings("none", few, skipped=[Skipped(name=name, reason=few) for name in get_args(Name)])
+        return Findings("none", few, skipped=[Skipped(name=name, reason=few) for name in names])
     counts = tallies or Tallies.of(reference).add(current)
     sampled = rows > len(current)
-    level = settings.false_alarms / len(get_args(Name))
+    level = settings.false_alarms / len(names)
     found: list[Check | Skipped] = [
         *counted.checks(counts, settings, level, sampled=False),
         *_tokens(reference, current, settings, level, tokenizer, sampled),
         learned.text(reference, current, settings, level, sampled),
         learned.embedding(reference, current, settings, level, sampled),
         counted.performance(counts, settings, level),
+        *([] if clicks is None else [clicked.check(clicks, settings, level)]),
     ]
     checks = judged([one for one in found if isinstance(one, Check)], settings, cost)
     return Findings(*verdict(checks, cost), checks, [one for one in found if isinstance(one, Skipped)])

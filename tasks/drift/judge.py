@@ -9,7 +9,7 @@ from tasks.drift.settings import MonitorSettings
 SIGNALS = {
     "length": "form", "language": "form", "characters": "form", "tokens": "form", "unknown": "form",
     "text": "content", "embedding": "content", "prediction": "answers", "confidence": "answers",
-    "performance": "accuracy",
+    "performance": "accuracy", "click_through": "clicks",
 }  # fmt: skip
 """What a check is a sign of. Texts of another form may say the same."""
 
@@ -51,6 +51,8 @@ def _judged(check: Check, p: float, settings: MonitorSettings, cost: Figure | No
 
 
 def _severity(check: Check, settings: MonitorSettings, cost: Figure | None) -> Severity:
+    if check.name == "click_through":  # no accuracy tells what it costs
+        return "warning"
     if cost is None:  # then what it may cost goes by what it is a sign of
         if check.name == "performance" and check.value >= settings.severe_cost:
             return "severe"

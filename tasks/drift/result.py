@@ -27,7 +27,9 @@ class Check(_Record):
     """One comparison of the current window with the reference."""
 
     name: str
-    """length, language, characters, tokens, unknown, text, embedding, prediction, confidence, performance, estimate."""
+    """length, language, characters, tokens, unknown, text, embedding, prediction, confidence, performance,
+    click_through, estimate.
+    """
     statistic: str
     """What `value` is, in the field's words: total variation, AUC of a domain classifier, ..."""
     value: float
@@ -103,6 +105,8 @@ class Observation(_Record):
     """Of the rows without labels, by what the model's answers tell."""
     cost: Figure | None = None
     """Accuracy lost against the reference, known where labels allow it, else estimated. 0.05 is five points."""
+    click_through: Figure | None = None
+    """The share of lists from which users took something; None where no lists were given, or too little is known."""
     severity: Severity
     health: Health
     reason: str

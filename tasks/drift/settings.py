@@ -8,13 +8,14 @@ from tasks.core.settings import Settings
 
 Name = Literal[
     "length", "language", "characters", "tokens", "unknown", "text", "embedding", "prediction", "confidence",
-    "performance",
+    "performance", "click_through",
 ]  # fmt: skip
-"""The checks that are tests; they share the false alarms among them."""
+"""The checks that are tests; they share the false alarms among them. The last is made of lists alone."""
 
 LIMITS: dict[Name, float] = {
     "length": 0.05, "language": 0.02, "characters": 0.05, "tokens": 0.05, "unknown": 0.05, "text": 0.51,
     "embedding": 0.51, "prediction": 0.05, "confidence": 0.05, "performance": 0.02,
+    "click_through": 0.01,
 }  # fmt: skip
 """The smallest effect that matters. 0.05: one row in twenty would have to change. An AUC of 0.51: two windows whose
 rows nobody tells apart have 0.5, and one with a tenth of its rows from elsewhere has 0.51 to 0.54 at 500 rows."""

@@ -53,6 +53,19 @@ def test_every_row_once_oldest_first(hour, chunk_rows):
     assert read.count(hour, "sentiment") == 120
 
 
+@pytest.mark.parametrize("chunk_rows", [1, 2, 3, 100])
+def test_lists_with_every_feedback_the_first_one_first(engine, chunk_rows):
+    given = [replace(answered(f"r{n}", ["a", "b"], time=at(n)), listed=[["x", "y"], ["z"]]) for n in range(3)]
+    told = [labelled("r1", 1, label, time=at(9 - n)) for n, label in enumerate("xz")]
+    put(engine, *given, answered("plain", time=at(1)), *told, labelled("r1", 1, "y", line="other"))
+    found = list(read.lists(engine, "sentiment", at(0), at(2), given[0].release, chunk_rows))
+    assert [(row.listed, row.label, row.labelled and row.labelled - row.time) for row in found] == [
+        ('["x","y"]', None, None), ('["z"]', None, None), ('["x","y"]', None, None),
+        ('["z"]', "z", 7 * 60 * 10**6), ('["z"]', "x", 8 * 60 * 10**6),
+    ]  # fmt: skip
+    assert len({row.id for row in found}) == 4
+
+
 @pytest.mark.parametrize("last", [0, 1, 7, 119, 120, 500])
 def test_the_last_rows(hour, last):
     assert ids(read.window(hour, "sentiment", last=last, chunk_rows=13)) == (EVERY[-last:] if last else [])
