@@ -5,7 +5,9 @@
 The items are those of the line `recommend`, and what is made of these: each again and again, its vectors moved by 0.4
 of the difference of two others. Histories are those of real users, asked for one at a time as the service asks: the
 history is read, the user tower's ONNX graph run, items are searched, those that the user has left out, ten are listed
-with their reasons. `exact` compares a user with one and all; recall is the share of its lists that the index has.
+with their reasons. `served` is the same through the line as the service has it, with its queue and the record of the
+prediction log on disk; HTTP is not in it. `exact` compares a user with one and all; recall is the share of its lists
+that the index has.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +28,27 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 from towers import learned
 
+from serving.batcher import BatchSettings
+from serving.deployment import Pointer
+from serving.line import ServedLine, Serving
+from serving.listing import Listing
+from serving.log.recorder import LogRecorder
+from serving.log.settings import LogSettings
+from serving.metrics import Metrics
+from serving.served import Choice, Served
 from tasks import nearest
 from tasks.core.line import Line
-from tasks.inference import open_session, read_signature
-from tasks.kinds.rank.serve import Answering, answering
+from tasks.inference import Model, open_session, read_signature
+from tasks.kinds.rank.serve import Answering, answering, cleaning
 from tasks.kinds.rank.shared import catalogue, history
 from tasks.kinds.rank.shared.catalogue import Catalogue
+from tasks.kinds.rank.shared.lists import Wanted
 from tasks.kinds.rank.shared.users import judged
 
 STAGES = ("train", "evaluate", "quality_gate", "export")
 VARIANT, MOVED, SEED, TOP = "fp32", 0.4, 0, 10
 USERS, ITEMS = 400, 1_000_000
-COLUMNS = ("p50_ms", "p95_ms", "p99_ms", "recall_at_10")
+COLUMNS = ("p50_ms", "p95_ms", "p99_ms", "recall_at_10", "logged_kb")
 
 
 def main() -> None:
@@ -64,6 +76,7 @@ def measured(data: Path, count: int) -> Figures:
         ways: dict[str, Any] = {
             "exact": asked(exact, session, texts), "index": asked(index, session, texts),
             "index, diversity 0.3": asked(index, session, texts, diversity=0.3),
+            "index, served": served(index, session, export, texts),
         }  # fmt: skip
     right, found = ways["exact"]["lists"], ways["index"]["lists"]
     ways["index"]["recall_at_10"] = float(np.mean([len({*a} & {*b}) / TOP for a, b in zip(right, found, strict=True)]))
@@ -107,6 +120,37 @@ def asked(model: Answering, session: Any, texts: Sequence[str], diversity: float
         lists.append([item.item for item in found])
     p50, p95, p99 = 1e3 * np.quantile(seconds, [0.5, 0.95, 0.99])
     return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "lists": lists}
+
+
+def served(model: Answering, session: Any, export: Path, texts: Sequence[str]) -> Figures:
+    """Latency of single lists through a line of the service, and the bytes of the log's record of one."""
+    signature = read_signature(export / "signature.json").model_copy(update={"labels": model.catalogue.ids})
+    loaded = Model(signature, VARIANT, session, None, cleaning(None), model)  # type: ignore[arg-type]  # it reads no text
+    choice = Choice("0" * 12, VARIANT, "cpu", False)
+    champion = Served(choice, None, "champion", "cpu", "rank", signature.labels, loaded)
+    pointer = Pointer(line="recommend", release=choice.release, variant=VARIANT)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = LogSettings(spool=f"{folder}/spool", url=f"sqlite:///{folder}/log.db")
+        metrics = Metrics()
+        recorder = LogRecorder(settings, metrics)
+        recorder.start()
+        line = ServedLine("recommend", BatchSettings(workers=1), metrics, recorder)
+        line.switch(Serving(pointer, champion))
+        seconds = [_wait(line, text) for text in (*texts[:5], *texts)][5:]
+        line.close()
+        recorder.stop(60)
+        bytes_ = Path(folder, "log.db").stat().st_size / (5 + len(texts))
+    p50, p95, p99 = 1e3 * np.quantile(seconds, [0.5, 0.95, 0.99])
+    return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "logged_kb": bytes_ / 1e3}
+
+
+def _wait(line: ServedLine, text: str) -> float:
+    start = time.perf_counter()
+    deadline = time.monotonic() + 60
+    request = f"r-{time.monotonic_ns()}"
+    engine = partial(Listing, wanted=Wanted(TOP))
+    line.submit([text], request_id=request, source="b", deadline=deadline, engine=engine).result()
+    return time.perf_counter() - start
 
 
 def told(found: Figures) -> Table:
