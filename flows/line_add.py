@@ -1,6 +1,5 @@
 """`tidegate line add`: all that a new line needs, validated first and written then; files that are there are kept."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -9,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from flows import deployments
+from flows.line_template import Wanted, filled
 from flows.settings import LineSettings
 from flows.yaml_text import append, block_of, replace, scalar
 from tasks.core.errors import SettingsError
@@ -21,20 +21,6 @@ DVC = Path("dvc.yaml")
 ASLEEP = {"active": False}  # a schedule that nobody asked for starts nothing
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A new line: from a block of a file, or from a source of rows with a label column."""
-
-    name: str
-    kind: str = "classify"
-    source: str | None = None
-    """A path, a glob or an address that fsspec knows; with `block` it takes the place of the first source's path."""
-    labels: tuple[str, ...] = ()
-    columns: tuple[tuple[str, str], ...] = (("text", "text"), ("label", "label"))
-    block: Path | None = None
-    """A YAML file whose key `name`, or `lines: name`, is the block with its comments."""
-
-
 def add(wanted: Wanted) -> list[Path]:
     """Write a line into params.yaml, dvc.yaml and prefect.yaml, and its data/<line>/*.yaml; returns what was written.
 
@@ -44,7 +30,7 @@ def add(wanted: Wanted) -> list[Path]:
     params = read_params()
     if line.name in params["lines"]:
         raise SettingsError(f"The line {line.name} is in {PARAMS} already. Edit its block there, or give another name.")
-    block = _from_file(wanted) if wanted.block else _from_template(wanted)
+    block = _from_file(wanted) if wanted.block else filled(wanted)
     files = {PARAMS: _appended(PARAMS, ("lines",), f"\n{line.name}:\n" + _indented(block))}
     settings = _validated(files[PARAMS], params, line.name)
     files[DVC] = _appended(DVC, ("artifacts",), _artifact(line, settings))
@@ -55,29 +41,10 @@ def add(wanted: Wanted) -> list[Path]:
     return list(files)
 
 
-def _from_template(wanted: Wanted) -> str:
-    path = TEMPLATES / f"line_{wanted.kind}.yaml"
-    if not path.exists():
-        kinds = sorted(file.stem.removeprefix("line_") for file in TEMPLATES.glob("line_*.yaml"))
-        known = ", ".join(kind for kind in kinds if kind != "expectations")
-        raise SettingsError(f"There is no kind {wanted.kind!r} that a line can be made of from a source: {known}.")
-    if not wanted.source or len(set(wanted.labels)) < 2:
-        raise SettingsError(
-            "A new line needs `--source` with its rows and `--labels` with two labels or more, as in --labels no,yes; "
-            "or `--block FILE`, a YAML file with its whole block, such as examples/finance.yaml."
-        )
-    return Template(path.read_text(encoding="utf-8")).substitute(
-        line=wanted.name,
-        path=scalar(wanted.source),
-        columns=scalar(dict(wanted.columns)),
-        labels=scalar(list(wanted.labels)),
-        floor=0.6 if len(set(wanted.labels)) == 2 else 0.5,
-        title=scalar(wanted.name.replace("_", " ").capitalize()),
-    )
-
-
 def _from_file(wanted: Wanted) -> str:
     assert wanted.block is not None  # noqa: S101 - for the type checker
+    if given := wanted.of_template:
+        raise SettingsError(f"{', '.join(given)}: `--block` brings all of that itself. Leave one of the two out.")
     try:
         text = wanted.block.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -130,9 +97,11 @@ def _beside(line: Line, settings: LineSettings) -> dict[Path, str]:
         Template((TEMPLATES / name).read_text(encoding="utf-8"))
         for name in ("line_expectations.yaml", "line_labelling.md")
     )
+    more = TEMPLATES / f"expectations_{settings.kind}.yaml"
+    kinds_own = Template(more.read_text(encoding="utf-8")).substitute() if more.exists() else ""
     about = "# Behaviour tests of the trained model; data/sentiment/behaviour.yaml shows how to write one.\n[]\n"
     return {
-        line.folder / "expectations.yaml": suite.safe_substitute(line=line.name),
+        line.folder / "expectations.yaml": suite.safe_substitute(line=line.name) + kinds_own,
         line.folder / "behaviour.yaml": about,
         line.folder / "labelling" / "README.md": labelling.safe_substitute(
             label=next(iter(settings.label.labels), "a label")

@@ -52,7 +52,7 @@ def ingest(line: Line, settings: IngestSettings, text: TextSettings, out: Path) 
     with progress("ingest", rows) as bar, pq.ParquetWriter(out / "rows.parquet", RAW, compression="zstd") as writer:
         for path, told in batches:
             policy = None if told["text"] == fingerprint(text) else treated
-            for table in map(standing.correct, _rows(path, standing, policy, settings.chunk_rows)):
+            for table in map(standing.correct, _rows(path, standing, policy, text, settings.chunk_rows)):
                 tally.add(table)
                 writer.write_table(table)
                 bar.update(table.num_rows)
@@ -78,7 +78,9 @@ def _refuse(line: Line, batches: list[tuple[Path, dict[str, Any]]], text: TextSe
             )
 
 
-def _rows(path: Path, standing: Standing, treated: Treated | None, chunk: int) -> Iterator["pa.Table"]:
+def _rows(
+    path: Path, standing: Standing, treated: Treated | None, text: TextSettings, chunk: int
+) -> Iterator["pa.Table"]:
     """What stands of a batch in chunks as RAW tables; `treated` has the policy to apply, None where it was applied."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -91,10 +93,10 @@ def _rows(path: Path, standing: Standing, treated: Treated | None, chunk: int) -
             own = pc.fill_null(table["id"], table["row_key"])
             content = {name: table[name] for name in RAW.names}
             content["id"] = pc.binary_join_element_wise(table["source"], own, "-")
+            content["group"] = group_of(table["group"], text)  # always: older batches may name nobody by a blank
             if treated is None:
                 yield pa.table(content, schema=RAW)
             else:
-                content["group"] = group_of(table["group"], treated.settings)
                 content["text"], kept = treated.rows(table["text"])
                 yield pa.table(content, schema=RAW).filter(pa.array(kept, pa.bool_()))
 

@@ -151,17 +151,34 @@ def split_key(raw_text: str, salt: str) -> str:
 
 
 def group_of(names: "pa.ChunkedArray", settings: TextSettings) -> "pa.ChunkedArray":
-    """Whose rows they are as the policy lets it be kept; what was hashed before stays as it is."""
+    """Whose rows they are as the policy lets it be kept; what was hashed before stays as it is.
+
+    A blank name, or what pandas and JSON write for a missing one, is nobody's: null. A whole number that was read as a
+    float, as a column with gaps is, names whom the whole number names.
+    """
     import pyarrow as pa
 
-    if settings.group == "keep":
+    nobody = {*NOBODY, *(_hashed(name, settings) for name in NOBODY)}  # hashes: of batches that took blanks for a name
+    kept = {name: _kept(name, nobody, settings) for name in names.unique().to_pylist()}
+    if all(name == own for name, own in kept.items()):
         return names
-    known = names.unique().to_pylist()
-    hashed = {name: name if name is None or _HASHED.fullmatch(name) else _hashed(name, settings) for name in known}
-    return pa.chunked_array([pa.array([hashed[name] for name in names.to_pylist()], pa.string())])
+    return pa.chunked_array([pa.array([kept[name] for name in names.to_pylist()], pa.string())])
 
 
+NOBODY = ("", "nan", "NaN", "<NA>", "None")
 _HASHED = re.compile("g-[0-9a-f]{32}")
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.0+|-?[1-9](?:\.[0-9]+)?e\+[0-9]{2}")
+_EXACT = 2**53  # beyond it floats skip whole numbers
+
+
+def _kept(name: str | None, nobody: set[str], settings: TextSettings) -> str | None:
+    if name is None or name.strip() in nobody:
+        return None
+    if _HASHED.fullmatch(name):
+        return name
+    if _FLOAT.fullmatch(name) and (number := float(name)).is_integer() and abs(number) < _EXACT:
+        name = str(int(number))
+    return name if settings.group == "keep" else _hashed(name, settings)
 
 
 def _hashed(name: str, settings: TextSettings) -> str:

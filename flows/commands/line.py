@@ -78,26 +78,49 @@ def run(
 def add_line(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="lower-case letters, digits and _", show_default=False)],
-    source: Annotated[str | None, typer.Option(help="its rows: a path, a glob or an address as s3://…")] = None,
-    labels: Annotated[str, typer.Option(help="all labels, as in negative,neutral,positive")] = "",
-    text: Annotated[str, typer.Option(help="the column of texts")] = "text",
-    label: Annotated[str, typer.Option(help="the column of labels")] = "label",
-    row_id: Annotated[str | None, typer.Option("--id", help="the column of ids; default: told by the text")] = None,
-    kind: Annotated[str, typer.Option(help="task kind")] = "classify",
+    source: Annotated[
+        str | None, typer.Option(help="its rows, or events for rank: a path, a glob or an address as s3://…")
+    ] = None,
+    labels: Annotated[str, typer.Option(help="all labels, as in negative,neutral,positive; none for rank")] = "",
+    text: Annotated[str | None, typer.Option(help="the column of texts; default: text")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="the column of labels, or of items for rank; default: label, or item")
+    ] = None,
+    row_id: Annotated[str | None, typer.Option("--id", help="the column of ids; default: told by the row")] = None,
+    kind: Annotated[str, typer.Option(help="task kind: classify, or rank to recommend items to users")] = "classify",
     block: Annotated[
         Path | None, typer.Option(help="take the line's whole block from this YAML file, as examples/finance.yaml")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="rank: the column of users; default: user")] = None,
+    time: Annotated[str | None, typer.Option(help="rank: the column of times; default: time")] = None,
+    rating: Annotated[str | None, typer.Option(help="rank: the column of ratings; default: nothing is rated")] = None,
+    scale: Annotated[str | None, typer.Option(help="rank: lowest and highest rating; default: 1,5")] = None,
+    items: Annotated[
+        str | None,
+        typer.Option(help="rank: a file of all items; its columns of items and texts are named as --source's"),
     ] = None,
 ) -> None:
     """Write what a new line needs: its block in params.yaml, its expectations, its places in dvc.yaml and prefect.yaml.
 
     Then `tidegate run NAME`. Nothing is written where something is wrong.
     """
-    from flows.line_add import Wanted, add
+    from flows.line_add import add
+    from flows.line_template import COLUMNS, Wanted, scale_of
 
-    columns = {"text": text, "label": label} | ({"id": row_id} if row_id else {})
-    given = tuple(one.strip() for one in labels.split(",") if one.strip())
-    path = context.obj / block if block else None
-    written = add(Wanted(name, kind, source, given, tuple(columns.items()), path))
+    named = {"text": text, "label": label, "group": user, "created_at": time, "ratings": rating, "id": row_id}
+    columns = {} if block else dict(COLUMNS.get(kind, {}))  # a block has its own
+    columns |= {ours: theirs for ours, theirs in named.items() if theirs}
+    wanted = Wanted(
+        name,
+        kind,
+        source,
+        labels=tuple(one.strip() for one in labels.split(",") if one.strip()),
+        columns=tuple(columns.items()),
+        block=context.obj / block if block else None,
+        items=items,
+        scale=scale_of(scale) if scale else None,
+    )
+    written = add(wanted)
     typer.echo(f"{name} was added: {', '.join(map(str, written))}. `tidegate run {name}` takes it to a release.")
 
 

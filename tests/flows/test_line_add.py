@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from commands import tidegate
@@ -11,12 +12,17 @@ from toy import here, toy_params, write_reviews
 
 from flows import deployments
 from flows.dag import Dag
-from flows.line_add import Wanted, add
-from flows.settings import default_lines, load
+from flows.line_add import add
+from flows.line_template import Wanted, scale_of
+from flows.settings import default_lines, load, load_behaviour
 from tasks.core.errors import SettingsError
+from tasks.expectations import check, outcomes
 from tasks.expectations import load as load_suite
 
 FILES = ("params.yaml", "dvc.yaml", "prefect.yaml")
+
+
+EVENTS = (("text", "about"), ("label", "sku"), ("group", "who"), ("created_at", "when"))
 
 
 @pytest.fixture
@@ -66,6 +72,14 @@ def test_all_that_a_line_needs_is_there_and_nothing_else_moves(project):
         (Wanted("mood", block=Path("params.yaml")), "no block for the line mood"),
         (Wanted("moody", block=Path("wrong.yaml")), "lines.moody.trian: unknown key.*'train'"),
         (Wanted("anchored", block=Path("anchored.yaml")), "no block for the line anchored: found undefined alias"),
+        (Wanted("shop", block=Path("params.yaml"), items="i.csv", scale=(1, 5)), "--items, --scale: `--block` brings"),
+        (Wanted("mood", source="a.csv", labels=("a", "b"), items="i.csv"), "--items: only a line of kind rank"),
+        (Wanted("mood", source="a.csv", labels=("a", "b"), columns=(("text", "x"), ("group", "y"))), "--user: only"),
+        (Wanted("shop", kind="rank"), "needs `--source` with events"),
+        (Wanted("shop", kind="rank", source="a.csv", labels=("a", "b")), "those of kind rank are the items"),
+        (Wanted("shop", kind="rank", source="a.csv", scale=(1, 10)), "name their column by `--rating`"),
+        (Wanted("shop", kind="rank", source="a.csv", columns=(*EVENTS, ("ratings", "when"))), "when is named as two"),
+        (Wanted("shop", kind="retrieve", source="a.csv"), "made of from a source: classify, rank. `--block FILE`"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(project, wanted, message):
@@ -75,6 +89,63 @@ def test_what_is_wrong_is_said_and_nothing_is_written(project, wanted, message):
     with pytest.raises(SettingsError, match=f"(?s){message}"):
         add(wanted)
     assert content() == before
+
+
+def test_a_line_that_recommends_is_made_of_events_and_items(project):
+    before = content()
+    rated = (*EVENTS, ("ratings", "stars"))
+    add(Wanted("shop", kind="rank", source="events.csv", columns=rated, items="s3://x/items: new.csv", scale=(0, 10)))
+    made = load()["shop"]
+    events, items = made.sources
+    assert (events.path, events.columns) == ("events.csv", dict(rated))
+    assert (items.path, items.columns) == ("s3://x/items: new.csv", {"label": "sku", "text": "about"})
+    assert (made.label.scale, made.label.neutral, made.train.rank.like, made.train.rank.dislike) == ((0, 10), 5, 7.5, 5)
+    assert made.split.by == "time_in_group"
+    assert made.text.group == "hash" and len(made.text.split_salt) == 16
+    assert not load_behaviour({"shop": made})["shop"].tests
+    assert [line for line in before["params.yaml"].splitlines() if line not in content()["params.yaml"]] == []
+    add(Wanted("other", kind="rank", source="events.csv"))
+    assert load()["other"].text.split_salt != made.text.split_salt, "one line's key tells nothing of another's"
+
+
+def test_events_without_item_or_time_go_aside_and_rows_of_items_need_no_time(project):
+    add(Wanted("shop", kind="rank", source="events.csv"))
+    rows = [
+        ("ann", "50", "2026-01-01"), ("ann", "", "2026-01-01"), ("bo", "51", None), (None, "52", None),
+        ("bo", "x" * 200, "2026-01-02"), ("bo", "x" * 201, "2026-01-02"), ("bo", None, "2026-01-02"),
+        ("bo", " ", "2026-01-03"),
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["group", "label", "created_at"])
+    frame = frame.assign(id=[*map(str, frame.index)], text="a text", characters=6, split_key="0" * 32)
+    suite = load_suite(Path("data/shop/expectations.yaml"), list(frame.columns))
+    frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True)
+    found = outcomes(check(frame, suite, "shop"), suite)
+    aside = sorted({(row, one.expected.kwargs["column"]) for one in found for row in one.failing})
+    assert aside == [(1, "label"), (2, "created_at"), (5, "label"), (6, "label"), (7, "label")]
+
+
+def test_events_that_nobody_rated_are_choices(project):
+    add(Wanted("shop", kind="rank", source="events.csv"))
+    made = load()["shop"]
+    assert [source.name for source in made.sources] == ["events"]
+    assert made.sources[0].columns == {"text": "text", "label": "item", "group": "user", "created_at": "time"}
+    assert made.train.rank is not None
+
+
+@pytest.mark.parametrize("given", ["5", "5,1", "a,b", "1,2,3", "1,nan", "0,inf", "3,3", "-1e308,1e308"])
+def test_what_is_no_scale_is_refused(given):
+    with pytest.raises(SettingsError, match=r"`--scale` is .* as in --scale 1,5"):
+        scale_of(given)
+
+
+def test_the_command_makes_a_line_that_recommends(project):
+    options = {"source": "e.csv", "items": "i.csv", "label": "sku", "user": "who", "rating": "stars", "scale": "0,1"}
+    done = tidegate("line", "add", "shop", "--kind=rank", *(f"--{name}={value}" for name, value in options.items()))
+    assert done.returncode == 0, done.stdout
+    columns = {"text": "text", "label": "sku", "group": "who", "created_at": "time", "ratings": "stars"}
+    assert (load()["shop"].sources[0].columns, load()["shop"].label.scale) == (columns, (0, 1))
+    wrong = tidegate("line", "add", "mood", "--source=a.csv", "--labels=no,yes", "--time=at")
+    assert (wrong.returncode, "--time: only a line of kind rank" in wrong.stdout) == (2, True)
 
 
 def test_a_block_of_an_example_comes_with_its_comments_and_another_path(project):

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -128,3 +130,29 @@ def test_a_batch_from_before_there_were_votes_is_read(workdir):
     assert {row["text"] for row in run()[0]} == {"one", "two"}
     (taken,) = forgotten.take_out(LINE, forgotten.Subject(texts=frozenset(["one"])), TextSettings().split_salt).batches
     assert taken == path
+
+
+@pytest.mark.parametrize("how", ["keep", "hash"])
+def test_rows_without_a_name_are_nobodys_and_a_gap_renames_no_user(workdir, how):
+    policy = TextSettings(group=how)
+    put("a", 'text,who\none,1\ntwo,""\nthree,   \nfour,nan\nfive,\nsix,2\n', policy, group="who")
+    frame = pd.DataFrame({"text": ["seven", "eight", "nine"], "who": [1, None, 2]})
+    frame.to_csv("gaps.csv", index=False)
+    put("b", Path("gaps.csv").read_text(), policy, group="who")
+    frame.assign(who=[20_000_000_001, None, 2]).to_parquet("c.parquet")
+    block = {"kind": "file", "name": "c", "path": "c.parquet", "columns": {"text": "text", "group": "who"}}
+    sync(LINE, parse_sources({"sources": [block]}, "made"), policy)
+    found = [row["group"] for row in run(policy)[0]]
+    one, two, large = found[0], found[5], found[9]
+    assert found == [one, None, None, None, None, two, one, None, two, large, None, two]
+    assert len({one, two, large}) == 3
+    if how == "keep":
+        assert (one, two, large) == ("1", "2", "20000000001")
+
+
+def test_blanks_that_an_older_batch_took_for_a_name_are_nobodys(workdir):
+    (path,) = put("a", "text,who\none,ann\ntwo,bo\n", group="who")
+    table, told = pq.read_table(path), {inbox.PROVENANCE: json.dumps(inbox.provenance(path))}
+    blank = table.set_column(table.column_names.index("group"), "group", pa.array(["ann", ""], pa.string()))
+    pq.write_table(blank.replace_schema_metadata(told), path)
+    assert [row["group"] for row in run()[0]] == ["ann", None]

@@ -1,5 +1,6 @@
 """The text policy: what it cleans, what it masks, what it leaves alone."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -233,3 +234,40 @@ def test_whose_row_it_is_can_be_kept_or_hashed_by_the_salt():
     assert group_of(hashed, TextSettings(group="hash")).equals(hashed), "batches hashed before stay as they are"
     assert group_of(names, TextSettings(group="hash", split_salt="other"))[0] != hashed[0]
     assert "ann" not in str(hashed.to_pylist())
+
+
+BLANKS = st.one_of(st.text(" \t\n\u00a0\u3000", max_size=4), st.sampled_from(["nan", "NaN", "<NA>", "None", " nan "]))
+
+
+@given(
+    st.lists(st.one_of(BLANKS, st.none(), st.text(max_size=5), st.integers(0, 2**52).map(str)), max_size=8),
+    st.sampled_from(["keep", "hash"]),
+)
+def test_a_blank_name_is_nobody_and_no_other_name_is_lost(names, how):
+    import pyarrow as pa
+
+    switches = TextSettings(group=how)
+    given = pa.chunked_array([[*names, "nan", "ann"]], pa.string())
+    found = group_of(given, switches)
+    blank = [not (name or "").strip() or name.strip() in ("nan", "NaN", "<NA>", "None") for name in given.to_pylist()]
+    assert [name is None for name in found.to_pylist()] == blank
+    assert group_of(found, switches).equals(found), "a second time changes nothing"
+    empty = f"g-{hashlib.blake2b(b'', digest_size=16, key=b'tidegate').hexdigest()}"
+    assert group_of(pa.chunked_array([[empty]]), switches).to_pylist() == [None], "what an earlier program made of it"
+
+
+@given(st.integers(-(2**53) + 1, 2**53 - 1))
+def test_a_number_read_as_a_float_names_whom_the_number_names(number):
+    import pyarrow as pa
+
+    floats = pa.array([float(number)]).cast(pa.string()).to_pylist()
+    names = pa.chunked_array([[str(number), *floats, json.dumps(float(number)), f"{number}.00"]], pa.string())
+    assert len(group_of(names, TextSettings(group="hash")).unique()) == 1
+    assert group_of(names, TextSettings()).unique().to_pylist() == [str(number)]
+
+
+def test_names_that_only_look_like_numbers_stay():
+    import pyarrow as pa
+
+    names = pa.chunked_array([["007.0", "1.5", "1.0.0", "1e5", "1e+16", "12e34", "007", "Nan", " ann"]], pa.string())
+    assert group_of(names, TextSettings()) is names
