@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.drift import chance
+from tasks.drift.counted import lost
 from tasks.drift.result import Check, Figure, Skipped
 from tasks.drift.settings import MonitorSettings, Name
 
@@ -62,25 +62,13 @@ def check(clicks: Clicks, settings: MonitorSettings, level: float) -> Check | Sk
     if rows[1] < settings.min_rows:
         told = f"{rows[1]:,} lists are older than the {wait:.0f} s that feedback takes; {settings.min_rows} are needed."
         return Skipped(name=NAME, reason=told)
-    found = chance.fewer_right(counts[0], counts[1], level)
-    limit = settings.limit(NAME)
-    was, is_ = (count[0] / total for count, total in zip(counts, rows, strict=True))
-    return Check(
-        name=NAME,
-        statistic="click-through lost",
-        value=found.value,
-        limit=limit,
-        p=found.p,
-        reason=f"Users took something from {is_:.1%} of {rows[1]:,} lists, from {was:.1%} in the windows before.",
-        rows_reference=rows[0],
-        rows_current=rows[1],
-        sampled=False,
-        detectable=max(found.detectable, limit),
-        evidence={
-            "categories": [*map(str, range(1, PLACES + 1)), f"after {PLACES}"],
-            **{name: _places(side, wait) for name, side in zip(("reference", "current"), sides, strict=True)},
-        },
-    )
+    was, now = (count[0] / total for count, total in zip(counts, rows, strict=True))
+    reason = f"Users took something from {now:.1%} of {rows[1]:,} lists, from {was:.1%} in the windows before."
+    evidence = {
+        "categories": [*map(str, range(1, PLACES + 1)), f"after {PLACES}"],
+        **{name: _places(side, wait) for name, side in zip(("reference", "current"), sides, strict=True)},
+    }
+    return lost(NAME, "click-through lost", (counts[0], counts[1]), settings, level, reason, evidence)
 
 
 def figure(clicks: Clicks) -> Figure | None:

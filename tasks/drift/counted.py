@@ -92,19 +92,33 @@ def performance(tallies: Tallies, settings: MonitorSettings, level: float) -> Ch
         return Skipped(
             name="performance", reason=f"{where[1]} rows of the {where[0]} have a label; {LABELLED} are needed."
         )
-    found = chance.fewer_right(reference, current, level)
-    limit = settings.limit("performance")
     now, before = current[0] / rows[1], reference[0] / rows[0]
+    reason = f"Of {rows[1]:,} rows with a label {now:.1%} were answered rightly, {before:.1%} in the reference."
+    evidence = {"reference": float(before), "current": float(now)}
+    return lost("performance", "accuracy lost", (reference, current), settings, level, reason, evidence)
+
+
+def lost(
+    name: Name,
+    statistic: str,
+    counts: tuple[chance.Counts, chance.Counts],
+    settings: MonitorSettings,
+    level: float,
+    reason: str,
+    evidence: dict[str, Any],
+) -> Check:
+    """Whether a share is smaller than in the reference; `counts` are [with it, without it] of reference and current."""
+    found, limit = chance.fewer_right(*counts, level), settings.limit(name)
     return Check(
-        name="performance",
-        statistic="accuracy lost",
+        name=name,
+        statistic=statistic,
         value=found.value,
         limit=limit,
         p=found.p,
-        reason=f"Of {rows[1]:,} rows with a label {now:.1%} were answered rightly, {before:.1%} in the reference.",
-        rows_reference=rows[0],
-        rows_current=rows[1],
+        reason=reason,
+        rows_reference=int(counts[0].sum()),
+        rows_current=int(counts[1].sum()),
         sampled=False,
         detectable=max(found.detectable, limit),
-        evidence={"reference": float(before), "current": float(now)},
+        evidence=evidence,
     )
