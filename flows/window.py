@@ -14,6 +14,7 @@ from serving.log.descriptors import describe
 from serving.log.read import Chunk
 from serving.log.rows import when
 from serving.served import out_of_scope
+from tasks import kinds
 from tasks.bundle import read_manifest
 from tasks.core.files import read_parquet
 from tasks.drift.tallies import Tallies
@@ -45,7 +46,8 @@ def reference(bundle: Path, variant: str, width: int, sample_rows: int, seed: in
     if len(rows) > sample_rows:
         places = np.sort(np.random.default_rng(seed).choice(len(rows), sample_rows, replace=False))
         rows, answers = rows.iloc[places], answers.iloc[places]
-    texts: list[str] = rows["text"].tolist()
+    manifest = read_manifest(bundle)
+    texts = [kinds.load(manifest.kind, "rows").asked(text) for text in rows["text"]]
     about = describe(texts)
     embeddings = np.stack(answers["embedding"].tolist()).astype(np.float32)
     window = Window(
@@ -65,7 +67,7 @@ def reference(bundle: Path, variant: str, width: int, sample_rows: int, seed: in
         projection.name(embeddings.shape[1], width),
         int(right.sum()),
         len(right),
-        out_of_scope(read_manifest(bundle)),
+        out_of_scope(manifest),
     )
 
 

@@ -15,6 +15,7 @@ from releases import Kept
 from tasting import TASTES, events, taste_params
 from toy import walked
 
+from flows.window import reference
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
 from serving.hub import Hub
@@ -119,6 +120,14 @@ def test_the_gates_hold_the_export_against_torch(project):
     assert all(check["outcome"] == "pass" for check in checks.values())
     quality = read_json(project / LINE.file("quality_gate", "verdict.json"))
     assert {check["name"] for check in quality["checks"]} >= {"leakage.test.pairs", "leakage.test.later_events"}
+
+
+def test_what_live_histories_are_held_against_is_written_as_they_are(project):
+    kept = pq.read_table(project / BUNDLE / "reference/rows.parquet")["text"].to_pylist()
+    known = reference(project / BUNDLE, "fp32", 8, 1000, 0).window.text
+    assert all(text.startswith("[") and text[1].isdigit() for text in kept), "as of the time at which each is judged"
+    assert [history.read(text) for text in kept] == [history.read(text) for text in known]
+    assert all(text.startswith("[[") for text in known)
 
 
 @pytest.mark.long
