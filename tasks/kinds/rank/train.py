@@ -66,7 +66,7 @@ class Ranking:
         self.lengths = np.minimum(found.counts[self.users], self.recipe.history)
         with torch.random.fork_rng():
             torch.manual_seed(self.settings.seed)
-            self.model = Towers(torch.from_numpy(factors.with_one(self.texts)), *self._start(found))
+            self.model = Towers(torch.from_numpy(factors.with_one(self.texts)), *self._start(found), self.recipe)
 
     def _start(self, found: Events) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         pairs = np.unique(np.stack([found.owners()[found.liked], found.items[found.liked]], axis=1), axis=0)
