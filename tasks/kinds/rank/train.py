@@ -24,6 +24,7 @@ from tasks.kinds.rank.shared.events import COLUMNS, Events, events
 from tasks.kinds.rank.shared.history import PADDING, Tastes
 from tasks.kinds.rank.shared.timeline import Timeline, timeline
 from tasks.kinds.rank.shared.towers import Towers
+from tasks.ranks import RankSettings
 from tasks.trainer import SCORE
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Ranking:
         self.temperature = 1.0
         self._begin(self.sides[:1])
         self.held: Held | None = _held(self.events, events(self.sides[1], self.labels, self.tastes), settings.seed)
+
+    def start(self, recipe: RankSettings) -> None:
+        """Stand as another recipe begins, on the same data and items."""
+        self.recipe = recipe
+        self._begin(self.sides[:1])
 
     def _begin(self, sides: list[pd.DataFrame]) -> None:
         """Towers as at the start, and the events of some sides to train on."""
