@@ -17,18 +17,25 @@ from tasks.trainer import SCORE
 Read = Callable[[Path], Figures]
 
 
-def listed(rows: pd.DataFrame) -> Figures:
+def listed(rows: pd.DataFrame, rank: Figures | None = None) -> Figures:
     """The list of each judged user of test, `lists` by user; with `chosen`, its figure on validation."""
-    return learned(rows, ("train", "evaluate"), lists)
+    return learned(rows, ("train", "evaluate"), lists, rank=rank)
 
 
-def learned(rows: pd.DataFrame, stages: tuple[str, ...], read: Read, films: pd.DataFrame | None = None) -> Figures:
+def learned(
+    rows: pd.DataFrame,
+    stages: tuple[str, ...],
+    read: Read,
+    films: pd.DataFrame | None = None,
+    rank: Figures | None = None,
+) -> Figures:
     """What `read` finds in the line's folder when the stages have run; with `epochs` and the best on validation.
 
-    The items are those of the ratings `films`, by default of `rows`.
+    The items are those of the ratings `films`, by default of `rows`; `rank` are other settings of the block train.rank.
     """
     params = line_params(read_params(), "recommend")
     block = {name: params[name] for name in ("kind", "train", "evaluate", *stages)}
+    block["train"] = {**block["train"], "rank": {**block["train"]["rank"], **(rank or {})}}
     with tempfile.TemporaryDirectory() as name:
         corpus(rows, rows if films is None else films).write(Path(name))
         (Path(name) / "behaviour.yaml").write_text("[]\n", encoding="utf-8")

@@ -5,6 +5,7 @@ from pydantic import Field, field_validator, model_validator
 from tasks.core.settings import Settings
 
 PARTS = 8  # the user tower weighs a history in so many ways, each in its share of the width
+FALL, LEFT = 20.0, 0.05  # how an event's weight falls with the events behind it, at the start
 
 
 class RankSettings(Settings):
@@ -15,6 +16,17 @@ class RankSettings(Settings):
     history: int = Field(200, ge=1, le=2000, description="events of a user that are read: the last ones")
     width: int = Field(256, ge=8, le=1024, description="of the vectors of users and items; a multiple of 8")
     weight: float = Field(400, gt=0, description="L2 penalty of the linear model of items by items that is the start")
+    fall: float = Field(
+        FALL, gt=0, description="events after which the weight of one has fallen by e, at the start; learned on"
+    )
+    left: float = Field(
+        LEFT, gt=0, lt=1, description="share of the weight that never falls away, at the start; learned on"
+    )
+    popular: float = Field(
+        0.05,
+        gt=0,
+        description="share of what is popular, at the start, for users of whom something is known; learned on",
+    )
     text_weight: float = Field(3, gt=0, description="L2 penalty of the start of what an item's text says")
     cuts: int = Field(3, ge=1, le=100, description="moments of each user's history that an epoch looks at")
     ahead: int = Field(30, ge=1, description="events behind such a moment; the liked ones are to be found")

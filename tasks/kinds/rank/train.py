@@ -24,6 +24,7 @@ from tasks.kinds.rank.shared.events import COLUMNS, Events, events
 from tasks.kinds.rank.shared.history import PADDING, Tastes
 from tasks.kinds.rank.shared.timeline import Timeline, timeline
 from tasks.kinds.rank.shared.towers import Towers
+from tasks.ranks import RankSettings
 from tasks.trainer import SCORE
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class Ranking:
         self._begin(self.sides[:1])
         self.held: Held | None = _held(self.events, events(self.sides[1], self.labels, self.tastes), settings.seed)
 
+    def start(self, recipe: RankSettings) -> None:
+        """Stand as another recipe begins, on the same data and items."""
+        self.recipe = recipe
+        self._begin(self.sides[:1])
+
     def _begin(self, sides: list[pd.DataFrame]) -> None:
         """Towers as at the start, and the events of some sides to train on."""
         self.events: Events = events(pd.concat(sides), self.labels, self.tastes)
@@ -66,7 +72,7 @@ class Ranking:
         self.lengths = np.minimum(found.counts[self.users], self.recipe.history)
         with torch.random.fork_rng():
             torch.manual_seed(self.settings.seed)
-            self.model = Towers(torch.from_numpy(factors.with_one(self.texts)), *self._start(found))
+            self.model = Towers(torch.from_numpy(factors.with_one(self.texts)), *self._start(found), self.recipe)
 
     def _start(self, found: Events) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         pairs = np.unique(np.stack([found.owners()[found.liked], found.items[found.liked]], axis=1), axis=0)

@@ -8,15 +8,12 @@ from torch import Tensor, nn
 
 from tasks.kinds.rank.shared import timeline
 from tasks.kinds.rank.shared.history import CLASSES, DISLIKED, LIKED
-from tasks.ranks import PARTS
+from tasks.ranks import FALL, LEFT, PARTS, RankSettings
 
 HEADS = PARTS
 SLOW = 0.1
 """Of a step, what moves the items: they start in closed form, where there is far to fall."""
 FEATURES = 16
-FALL = 20.0  # events after which the weight of one has fallen by e, at the start
-LEFT = 0.05  # of the weight, that never falls away, at the start
-POPULAR = 0.05  # of what is popular, at the start, for users of whom something is known
 SHARPNESS = 25.0  # of scores as logits, at the start: less of it, and popularity would be learned first
 
 
@@ -28,10 +25,11 @@ class UserTower(nn.Module):
     how it was rated, by each of HEADS parts of the width in its own way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fall: float = FALL, left: float = LEFT) -> None:
+        """As at the start: after `fall` events the weight of one has fallen by e, and `left` of it stays."""
         super().__init__()
-        self.fall = nn.Parameter(torch.full((HEADS,), FALL).log())
-        self.left = nn.Parameter(torch.logit(torch.full((HEADS,), LEFT)))
+        self.fall = nn.Parameter(torch.full((HEADS,), fall).log())
+        self.left = nn.Parameter(torch.logit(torch.full((HEADS,), left)))
         rates = torch.zeros(CLASSES)
         rates[DISLIKED + 1], rates[LIKED] = 0.2, 1.0
         self.rates = nn.Parameter(rates.repeat(HEADS, 1))
@@ -59,15 +57,15 @@ class Towers(nn.Module):
     texts: Tensor
     known: Tensor
 
-    def __init__(self, texts: Tensor, start: Mapping[str, Any], known: Tensor) -> None:
+    def __init__(self, texts: Tensor, start: Mapping[str, Any], known: Tensor, recipe: RankSettings) -> None:
         """`texts` [items, text width + 1] are embeddings with a 1 behind.
 
         `start` has `text_in` and `text_out` [text width + 1, width], and `own_in` and `own_out` [items, width], which
-        count where an item is `known` [items] by behaviour.
+        count where an item is `known` [items] by behaviour. The rest starts as the recipe says.
         """
         super().__init__()
-        self.user = UserTower()
-        self.popular = nn.Parameter(torch.tensor(POPULAR).log())
+        self.user = UserTower(recipe.fall, recipe.left)
+        self.popular = nn.Parameter(torch.tensor(recipe.popular).log())
         self.popularity = nn.Sequential(nn.Linear(timeline.WIDTH, FEATURES), nn.GELU(), nn.Linear(FEATURES, 1))
         nn.init.zeros_(self.popularity[2].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.popularity[2].bias)  # type: ignore[arg-type]
