@@ -12,6 +12,7 @@ from rich.console import Console
 
 from flows import store
 from flows.settings import load
+from tasks import kinds
 from tasks.core.errors import DataError
 from tasks.core.files import read_json, read_parquet, sha256, write_json, write_text
 from tasks.core.line import STATE, Line
@@ -57,7 +58,7 @@ def profile_line(
 
     now = described(path)
     now.profile["decided"] = _decided(line)
-    with _earlier(line, path, against) as (table, what):
+    with _earlier(line, path, against, kinds.load(line.kind, "settings").TEXTS) as (table, what):
         drift = _drift(described(table), now, what) if table else None
     target = html or FOLDER / f"{name}.html"
     proposal = as_yaml(name, now.profile)
@@ -85,16 +86,19 @@ def _drift(before: Profiled, now: Profiled, against: str) -> Drift:
 
 
 @contextmanager
-def _earlier(line: Line, now: Path, against: str | None) -> Iterator[tuple[Path | None, str]]:
+def _earlier(line: Line, now: Path, against: str | None, texts: bool) -> Iterator[tuple[Path | None, str]]:
     """The rows of an earlier version, and what they are; None and the reason where there are none."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "rows.parquet"
         revision = against or "HEAD"
-        if _is_revision(revision) and _committed(now, revision, copy):
-            if against or sha256(copy) != sha256(now):
-                yield copy, f"the rows of git revision {revision}"
-                return
-        elif against:
+        kept = _is_revision(revision) and _committed(now, revision, copy)
+        if kept and (against or sha256(copy) != sha256(now)):
+            yield copy, f"the rows of git revision {revision}"
+            return
+        if not texts:
+            yield None, "Releases of this line keep histories, not events. `--against` a git revision compares rows."
+            return
+        if against:
             yield store.find(line.name, against) / "reference/rows.parquet", f"the reference rows of release {against}"
             return
         found = store.releases(line.name)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flows.examine import current_champion
 from flows.registry import folder, named
-from flows.settings import load
+from flows.settings import of_texts
 from serving.batch import CHUNK_ROWS, survey
 from serving.tables import table
 from tasks.core.errors import DataError, SettingsError, TidegateError
@@ -38,7 +38,7 @@ def label_file(
     target = target or FOLDER / f"{name}.jsonl"
     if target.suffix != ".jsonl":
         raise SettingsError(f"The file was given as {target.name}; it must end with .jsonl.")
-    line, known = Line(name, load([name])[name].kind), _earlier(target)
+    line, known = Line(name, of_texts(name).kind), _earlier(target)
     champion = current_champion(line)
     if champion is None:
         raise TidegateError(f"{name} has no champion, so that nothing can label. `tidegate promote` first.")

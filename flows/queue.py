@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flows.settings import LineSettings, load
+from flows.settings import LineSettings, of_texts
 from tasks.annotation.events import Item, Why, item_id, suspect
 from tasks.annotation.journal import Journal
 from tasks.annotation.order import margins, order, unit
@@ -47,7 +47,7 @@ def add_files(name: str, files: Sequence[Path], rows: int | None = None, text_co
     policy is applied before anything is written, and nothing is where a file cannot be read to its end. Memory does not
     grow with the files. Raises SourceError for such a file, TidegateError where no text is left.
     """
-    settings = load([name])[name]
+    settings = of_texts(name)
     line, block = Line(name, settings.kind), settings.annotate
     journal = Journal.of(line)
     try:
@@ -75,7 +75,7 @@ def add_wanted(name: str, rows: int | None = None) -> str:
     """Put rows of the prediction log into the queue, as `tidegate wanted` chooses them; what was done, said."""
     from flows.wanted import chosen
 
-    settings = load([name])[name]
+    settings = of_texts(name)
     line = Line(name, settings.kind)
     found = chosen(line, rows or settings.annotate.rows)
     if found.empty:
@@ -100,7 +100,7 @@ def add_suspects(name: str, file: Path) -> str:
     suggested and the probability of that. The likeliest error comes first; the apostrophe that a csv has before a
     formula is taken off. Raises SourceError for another file.
     """
-    settings = load([name])[name]
+    settings = of_texts(name)
     table = _suspects(file, name)
     items = [
         suspect(

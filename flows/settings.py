@@ -165,6 +165,17 @@ def load(lines: list[str] | None = None) -> dict[str, LineSettings]:
     return {name: settings[name] for name in lines or settings}
 
 
+def of_texts(name: str) -> LineSettings:
+    """The settings of a line whose rows are texts that people can label. Raises SettingsError for any other."""
+    settings = load([name])[name]
+    if not kinds.load(settings.kind, "settings").TEXTS:
+        raise SettingsError(
+            f"{name} is of kind {settings.kind}: its rows are what users did, and people label none of them. Bring new "
+            "events by its sources."
+        )
+    return settings
+
+
 def default_lines() -> list[str]:
     """The lines that `tidegate run` takes where none is named. Raises SettingsError for a wrong top level."""
     params = parse(Params, read_params(), str(PARAMS))

@@ -37,8 +37,17 @@ def show(lines: list[str] | None) -> None:
 def _row(dag: Dag, stage: Any, line: Line) -> tuple[str, str, str, str]:
     name = stage_name(stage)
     made = _made(stage)
-    state = why(dag.status(stage))
+    state = _state(dag, stage)
     return name, state or "up to date", made, figure(line, name) if made else ""
+
+
+def _state(dag: Dag, stage: Any) -> str:
+    """The first reasons why a stage would run, and how many more there are."""
+    if not any(out.hash_info for out in stage.outs):
+        return "never run"
+    reasons = why(dag.status(stage)).split("; ")
+    more = len(reasons) - REASONS
+    return "; ".join([*reasons[:REASONS], f"and {more} more"] if more > 1 else reasons)
 
 
 def why(reasons: list[Any]) -> str:
@@ -73,6 +82,15 @@ def _inbox(line: Line) -> str:
     return f"{len(batches)} batch(es)"
 
 
+TOLD = {
+    "ndcg_at_10": "NDCG@10", "recall_at_10": "recall@10", "mrr_at_10": "MRR@10", "accuracy": "accuracy",
+    "f1_macro": "macro F1",
+}  # fmt: skip
+"""Figures of evaluate; what a kind does not have is not told."""
+MOST = 3
+REASONS = 4
+
+
 def _releases(line: Line) -> str:
     found = store.releases(line.name)
     newest = f"newest {found[0].id} of {found[0].created}" if found else "none yet"
@@ -104,13 +122,14 @@ def _gate(stage: str) -> Callable[[Line], str]:
 
 
 def _trained(line: Line) -> str:
-    best = max(entry.get("validation_f1_macro", 0.0) for entry in _json(line, "train", "history.json"))
-    return f"validation F1 {best:.4f}"
+    best = max(entry.get("validation_score", 0.0) for entry in _json(line, "train", "history.json"))
+    return f"validation score {best:.4f}"
 
 
 def _evaluated(line: Line) -> str:
     metrics = _json(line, "evaluate", "metrics.json")
-    return f"accuracy {metrics['accuracy']:.4f}, macro F1 {metrics['f1_macro']:.4f}"
+    told = [f"{shown} {metrics[name]:.4f}" for name, shown in TOLD.items() if name in metrics]
+    return ", ".join(told[:MOST])
 
 
 def _exported(line: Line) -> str:

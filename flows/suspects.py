@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flows.settings import load
+from flows.settings import of_texts
 from flows.wanted import check_ending, write_rows
 from tasks.core.errors import DataError
 from tasks.core.files import read_json, read_parquet
@@ -27,7 +27,7 @@ def export(name: str, target: Path | None, rows: int, queue: bool = False) -> st
     Rows that an adjudicator decided are not among them. With `queue` they go to the line's adjudicators. Raises
     SettingsError for another ending than csv or jsonl, DataError where there are no labelled rows.
     """
-    settings = load([name])[name]
+    settings = of_texts(name)
     line, target = Line(name, settings.kind), target or FOLDER / f"{name}.csv"
     check_ending(target)
     path = line.file("label", "labeled.parquet")

@@ -7,7 +7,7 @@ import numpy as np
 
 from flows.examine import current_champion, release_of
 from flows.registry import Assigned, folder, named
-from flows.settings import load
+from flows.settings import of_texts
 from tasks.bundle import load_release
 from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import atomic, read_parquet
@@ -36,7 +36,7 @@ def export(name: str, target: Path | None, rows: int) -> str:
     """
     target = target or FOLDER / f"{name}.csv"
     check_ending(target)
-    line = Line(name, load([name])[name].kind)
+    line = Line(name, of_texts(name).kind)
     found = chosen(line, rows)
     if found.empty:
         raise TidegateError(

@@ -48,10 +48,11 @@ def cross_validated(
     from sklearn.model_selection import StratifiedGroupKFold
 
     kinds, parts = len(np.unique(labels)), len(set(groups))
-    if len(labels) < MIN_ROWS or parts < FOLDS or kinds < 2:
+    most = int(np.bincount(labels).max(initial=0))
+    if len(labels) < MIN_ROWS or parts < FOLDS or kinds < 2 or most < FOLDS:
         raise DataError(
-            f"{len(labels)} rows of {parts} texts and {kinds} labels tell nothing of wrong labels; {MIN_ROWS} rows of "
-            f"{FOLDS} texts and 2 labels are needed."
+            f"{len(labels)} rows of {parts} texts and {kinds} labels, {most} rows at most of one, tell nothing of "
+            f"wrong labels; {MIN_ROWS} rows of {FOLDS} texts and 2 labels are needed, {FOLDS} rows of one of them."
         )
     result = np.zeros((len(labels), count))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)

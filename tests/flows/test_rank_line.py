@@ -15,6 +15,7 @@ from releases import Kept
 from tasting import TASTES, events, taste_params
 from toy import walked
 
+from flows import profile, pseudo, queue, status, suspects, wanted
 from flows.window import reference
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
@@ -88,6 +89,29 @@ def test_the_release_recommends_alone_and_elsewhere(project, tmp_path):
     assert {"war0", "love1"} <= {item.item for item in again}
     mixed = model.answering.listed(model.session, asked(WAR), 5, diversity=0.9)
     assert len({item.item.rstrip("0123456789") for item in mixed}) > 1
+
+
+@pytest.mark.parametrize("command", [wanted.export, suspects.export, queue.add_wanted, pseudo.label_file])
+def test_people_label_no_events(project, monkeypatch, command):
+    monkeypatch.chdir(project)
+    given = {pseudo.label_file: [Path("texts.csv"), None], queue.add_wanted: []}.get(command, [None, 10])
+    with pytest.raises(SettingsError, match="toy is of kind rank: its rows are what users did"):
+        command("toy", *given)
+
+
+def test_status_tells_the_figures_of_the_kind(project, monkeypatch):
+    monkeypatch.chdir(project)
+    metrics = read_json(LINE.file("evaluate", "metrics.json"))
+    told = status.figure(LINE, "evaluate")
+    assert told.startswith(f"NDCG@10 {metrics['ndcg_at_10']:.4f}, recall@10 ") and "F1" not in told
+    assert float(status.figure(LINE, "train").removeprefix("validation score ")) > 0.1
+
+
+def test_a_profile_holds_no_events_against_histories(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(profile.store, "releases", lambda _: pytest.fail("no release has events"))
+    page = profile.profile_line("toy")
+    assert "keep histories, not events" in page.read_text()
 
 
 def test_who_has_no_history_gets_what_most_like(project):

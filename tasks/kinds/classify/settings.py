@@ -10,3 +10,6 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
 
 NEEDED: dict[str, str] = {"label.labels": "its answers are these, in this order"}
 """By dotted path below the line: what must be given, and why."""
+
+TEXTS = True
+"""Whether a row is a text as the model reads it, which people can label; a row is an event of a user otherwise."""

@@ -22,3 +22,6 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
 
 NEEDED: dict[str, str] = {"train.rank": "how a history is read, and when an item counts as liked"}
 """By dotted path below the line: what must be given, and why."""
+
+TEXTS = False
+"""Whether a row is a text as the model reads it, which people can label; a row is an event of a user otherwise."""

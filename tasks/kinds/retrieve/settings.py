@@ -13,3 +13,6 @@ ALLOWED: dict[str, tuple[Any, ...]] = {
 
 NEEDED: dict[str, str] = {}
 """By dotted path below the line: what must be given, and why."""
+
+TEXTS = True
+"""Whether a row is a text as the model reads it, which people can label; a row is an event of a user otherwise."""

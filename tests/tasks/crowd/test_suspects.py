@@ -36,6 +36,12 @@ def test_copies_do_not_vouch_for_each_other():
     assert together[:3, given[0]].max() < 0.5
 
 
+def test_labels_that_all_are_of_few_rows_tell_nothing():
+    vectors, _ = clusters(60)
+    with pytest.raises(DataError, match=r"30 labels, 2 rows at most of one, tell nothing .* 5 rows of one"):
+        cross_validated(vectors, np.arange(60) // 2, [str(n) for n in range(60)], 30)
+
+
 def test_a_label_of_one_row_is_no_error_of_the_program():
     vectors, given = clusters(60, 2)
     given[0] = 2
