@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 SIDES = (("reference", "#8a94a6"), ("current", "#c8553d"))
 """Evidence of both windows, and its colours."""
 CURVE = 4  # edges from which on numbers are drawn as a curve
+BARS = 40  # of categories at most: a line that recommends has one for each item
 ROWS = 50  # of a table at most
+TOLD = {"click_through": "what was taken, by its place in the list"}
 
 
 def widgets(made: Observation) -> Iterator["BaseWidgetInfo"]:
@@ -107,9 +109,24 @@ def _plot(check: Check, content: dict[str, Any]) -> "BaseWidgetInfo":
     axis = {"tickformat": ".0%", "rangemode": "tozero"}
     layout = {"template": "none", "margin": {"t": 20}, "legend": {"orientation": "h", "y": 1.1}, "yaxis": axis}
     curved = len(content.get("edges", ())) >= CURVE
-    traces = [(_curve if curved else _bars)(name, colour, content) for name, colour in SIDES]
-    told = "share of rows up to a value" if curved else "share of rows"
+    if not curved:
+        layout["xaxis"] = {"type": "category"}  # or names that are numbers would be taken for such
+    traces = [(_curve if curved else _bars)(name, colour, _most(content)) for name, colour in SIDES]
+    told = TOLD.get(check.name) or ("share of rows up to a value" if curved else "share of rows")
     return plotly_figure(title=f"{check.name}: {told}", figure=go.Figure(traces, layout), size=WidgetSize.HALF)
+
+
+def _most(content: dict[str, Any]) -> dict[str, Any]:
+    """Of very many categories those with most rows on either side, in their order, and the others together."""
+    names = content.get("categories", ())
+    if len(names) <= BARS:
+        return content
+    sides = {name: _shares(content[name]) for name, _ in SIDES}
+    order = sorted(range(len(names)), key=lambda n: -max(shares[n] for shares in sides.values()))
+    kept = sorted(order[: BARS - 1])
+    shown = {name: [shares[n] for n in kept] for name, shares in sides.items()}
+    rest = {name: [*shown[name], max(0.0, sum(shares) - sum(shown[name]))] for name, shares in sides.items()}
+    return {"categories": [*(names[n] for n in kept), f"{len(names) - len(kept):,} others"], **rest}
 
 
 def _curve(name: str, colour: str, content: dict[str, Any]) -> Any:
