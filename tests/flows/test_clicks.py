@@ -14,7 +14,6 @@ from flows.telling import markdown
 from serving.log.record import Answered, Feedback
 from tasks.drift.examine import Findings
 
-NOW = datetime.now(UTC)
 ITEMS = ["positive", "negative", "neither"]
 TEXTS = made.texts(240, seed=5)
 
@@ -23,11 +22,13 @@ TEXTS = made.texts(240, seed=5)
 def lists(watched):
     """Give lists for the texts in the hours before now, and let users take the second item of every so many of them."""
 
+    now = datetime.now(UTC)
+
     def give(hours, every, name):
         answers = watched.model.predict(TEXTS, cleaned=True)
         given, taken = [], []
         for n, text in enumerate(TEXTS):
-            time = NOW - timedelta(hours=hours) + timedelta(seconds=14 * n)
+            time = now - timedelta(hours=hours) + timedelta(seconds=14 * n)
             listed = [answers.labels[n], *(item for item in ITEMS if item != answers.labels[n])]
             given.append(
                 Answered(
