@@ -111,7 +111,8 @@ def _plot(check: Check, content: dict[str, Any]) -> "BaseWidgetInfo":
     curved = len(content.get("edges", ())) >= CURVE
     if not curved:
         layout["xaxis"] = {"type": "category"}  # or names that are numbers would be taken for such
-    traces = [(_curve if curved else _bars)(name, colour, _most(content)) for name, colour in SIDES]
+        content = _most(content)
+    traces = [(_curve if curved else _bars)(name, colour, content) for name, colour in SIDES]
     told = TOLD.get(check.name) or ("share of rows up to a value" if curved else "share of rows")
     return plotly_figure(title=f"{check.name}: {told}", figure=go.Figure(traces, layout), size=WidgetSize.HALF)
 

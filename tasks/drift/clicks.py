@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.drift.counted import lost
+from tasks.drift.estimate import accuracy
 from tasks.drift.result import Check, Figure, Skipped
 from tasks.drift.settings import MonitorSettings, Name
 
@@ -73,8 +74,6 @@ def check(clicks: Clicks, settings: MonitorSettings, level: float) -> Check | Sk
 
 def figure(clicks: Clicks) -> Figure | None:
     """The share of the window's lists from which something was taken, with its interval; None where it is not known."""
-    from tasks.drift.estimate import accuracy
-
     wait = clicks.wait()
     if wait is None:
         return None

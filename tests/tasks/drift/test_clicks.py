@@ -9,7 +9,7 @@ from windows import window
 from tasks.drift import clicks
 from tasks.drift.clicks import Clicks, Shown
 from tasks.drift.examine import examine
-from tasks.drift.result import Skipped
+from tasks.drift.result import Figure, Skipped
 from tasks.drift.settings import MonitorSettings
 
 SETTINGS = MonitorSettings(min_rows=50)
@@ -72,6 +72,12 @@ def test_feedback_that_ends_altogether_is_a_fall():
     found = examine(window(600), window(300, 1), SETTINGS, clicks=clicked(now=0))
     (check,) = [one for one in found.checks if one.drifted]
     assert (check.name, check.severity, found.severity) == ("click_through", "warning", "warning")
+
+
+def test_a_fall_is_a_warning_though_it_costs_no_accuracy():
+    free = Figure(value=0.0, low=-0.02, high=0.02, rows=300)
+    found = examine(window(600), window(300, 1), SETTINGS, clicks=clicked(now=0.1), cost=free)
+    assert {one.name: one.severity for one in found.checks if one.drifted} == {"click_through": "warning"}
 
 
 def test_lines_without_lists_have_no_such_check():
