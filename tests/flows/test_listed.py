@@ -91,7 +91,9 @@ def test_the_same_users_asking_again_are_no_drift(released, way):
     assert model.answering.index is not None
     known = reference(bundle, "fp32", 8, 20_000, 0).window
     texts = np.random.default_rng(1).choice(np.array(known.text, dtype=object), ASKED).tolist()
-    _, window = logged(model, texts, WAYS[way])
+    answers, window = logged(model, texts, WAYS[way])
+    assert all(len(one.listed[0]) == one.probabilities.shape[1] <= 50 for one in answers), "of the list alone"
+    assert all(one.listed[0][0] == one.labels[0] for one in answers)
     found = {check.name: check for check in examine(known, window, MonitorSettings()).checks}
     assert not found["confidence"].drifted, found["confidence"].reason
     assert found["confidence"].value < 0.05 and found["prediction"].p > 0.05
