@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows import approvals, deploy, registry, store
+from flows import approvals, deploy, figures, registry, store
 from flows.examine import current_champion, release_of
 from flows.settings import load
 from serving.deployment import Pointer
@@ -21,7 +21,7 @@ from tasks.core.errors import TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
 
-HEAD = ("release", "version", "state", "made", "by", "verdicts", "accuracy", "against champion")
+HEAD = ("release", "version", "state", "made", "by", "verdicts", "{measured}", "against champion")
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Row:
     gates: int = 0
     """Its verdicts; none where its manifest is gone."""
     rejecting: Sequence[str] = ()
-    accuracy: float | None = None
-    """On its own test rows."""
+    figure: figures.Told | None = None
+    """The main one of its kind, on its own test rows."""
     against: Comparison | None = None
     """The kept comparison with the champion."""
 
@@ -69,11 +69,16 @@ def rows(name: str) -> tuple[State, list[Row]]:
     ]
 
 
+def measured(found: Sequence[Row]) -> str:
+    """What the figures of a line's releases are called."""
+    return next((row.figure.name for row in found if row.figure), figures.MAIN)
+
+
 def show(name: str) -> None:
     """Print a table of the releases, the newest first; nothing is computed and nothing fetched."""
     console, (state, found) = Console(), rows(name)
     table = Table(title=f"{name}: releases", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in HEAD:
+    for column in (column.format(measured=measured(found)) for column in HEAD):
         table.add_column(column, overflow="fold", no_wrap=column in ("release", "version"))
     if not found:
         console.print(f"{name} has no release. `tidegate run {name}` makes one.", markup=False, highlight=False)
@@ -111,7 +116,7 @@ def _row(state: State, release: str, folder: Path | None, made: str) -> Row:
         restored=restored,
         gates=len(verdicts),
         rejecting=[gate for gate, verdict in verdicts.items() if verdict["verdict"] != "pass"],
-        accuracy=_figure(folder),
+        figure=_figure(folder),
         against=_against(state, release, folder),
     )
 
@@ -131,7 +136,7 @@ def _cells(state: State, row: Row) -> list[str]:
         row.made[:16].replace("T", " "),
         f"restored by {row.by}" if row.restored else row.by,
         verdicts if row.gates else "broken",
-        "" if row.accuracy is None else f"{row.accuracy:.1%}",
+        "" if row.figure is None else row.figure.shown,
         _compared(state, row),
     ]
 
@@ -157,9 +162,9 @@ def _maker(folder: Path) -> tuple[str, bool]:
     return str(who.get("name") or who.get("email") or who.get("deployment") or "?"), bool(content.get("restored"))
 
 
-def _figure(folder: Path) -> float | None:
+def _figure(folder: Path) -> figures.Told | None:
     metrics = folder / "evidence/evaluate_metrics.json"
-    return float(read_json(metrics)["accuracy"]) if metrics.exists() else None
+    return next(iter(figures.told(read_json(metrics))), None) if metrics.exists() else None
 
 
 def _against(state: State, release: str, folder: Path) -> Comparison | None:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows import store, world
+from flows import figures, store, world
 from flows.dag import Dag, stage_name
 from flows.settings import load
 from tasks.core.files import read_json
@@ -82,11 +82,6 @@ def _inbox(line: Line) -> str:
     return f"{len(batches)} batch(es)"
 
 
-TOLD = {
-    "ndcg_at_10": "NDCG@10", "recall_at_10": "recall@10", "mrr_at_10": "MRR@10", "accuracy": "accuracy",
-    "f1_macro": "macro F1",
-}  # fmt: skip
-"""Figures of evaluate; what a kind does not have is not told."""
 MOST = 3
 REASONS = 4
 
@@ -127,9 +122,8 @@ def _trained(line: Line) -> str:
 
 
 def _evaluated(line: Line) -> str:
-    metrics = _json(line, "evaluate", "metrics.json")
-    told = [f"{shown} {metrics[name]:.4f}" for name, shown in TOLD.items() if name in metrics]
-    return ", ".join(told[:MOST])
+    told = figures.told(_json(line, "evaluate", "metrics.json"))
+    return ", ".join(f"{name} {value:.4f}" for name, value in told[:MOST])
 
 
 def _exported(line: Line) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from serving.batcher import BatchSettings
 from serving.deployment import Beside, Pointer, ServingFolder
 from serving.errors import UnknownLine
-from serving.line import Refusal, Reply, ServedLine, Serving, Trial, as_role
+from serving.line import RECOMMENDS, Refusal, Reply, ServedLine, Serving, Trial, as_role
 from serving.log.record import Recorder, Role
 from serving.metrics import Metrics
 from serving.served import Choice, Served, load
@@ -34,8 +34,6 @@ log = logging.getLogger("tidegate")
 
 FIRST_RETRY = 10.0  # seconds; doubled each time
 LAST_RETRY = 300.0
-RECOMMENDS = "rank"
-"""The task kind whose labels are items."""
 
 __all__ = ["Hub", "Reply", "ServedLine"]
 

@@ -20,10 +20,13 @@ from serving.log.record import Answered, Recorder, Role
 from serving.metrics import Metrics
 from serving.served import Row, Served
 from serving.traffic import Tally, meets_canary, meets_shadow
+from tasks.kinds.rank.shared import rankings
 
 log = logging.getLogger("tidegate")
 
 COUNTED = 200  # labels that are counted one by one: a metric's series for each of a million items would swamp it
+RECOMMENDS = "rank"
+"""The task kind whose labels are items."""
 PATIENCE = 5.0  # seconds that a text for a shadow may wait for a gap in the traffic
 
 
@@ -283,7 +286,8 @@ class ServedLine:
     def _log(self, asked: _Asked, served: Served, rows: list[Row]) -> NDArray[np.float32]:
         """Record and count results; their probabilities."""
         probabilities = np.stack([row.probabilities for row in rows])
-        labels, listed = [row.label for row in rows], _lists(rows)
+        labels = [row.label for row in rows]
+        kept, listed = _kept(served, rows, probabilities)
         answered = Answered(
             request_id=asked.request_id,
             time=asked.time,
@@ -294,11 +298,11 @@ class ServedLine:
             source=asked.source,
             texts=[row.text for row in rows],
             labels=labels,
-            probabilities=probabilities,
+            probabilities=kept,
             embeddings=np.stack([row.embedding for row in rows]),
             latency_ms=1000 * (time.monotonic() - asked.arrived),
             in_scope=[row.in_scope for row in rows],
-            listed=listed and [[item.item for item in row] for row in listed],
+            listed=listed,
         )
         try:
             self._recorder.answered(answered)
@@ -318,6 +322,24 @@ def _lists(rows: Sequence[Row]) -> list[Sequence[Any]] | None:
     """The list of each row; None where labels were asked for."""
     found = [row.listed for row in rows if row.listed is not None]
     return found if len(found) == len(rows) else None
+
+
+def _kept(
+    served: Served, rows: Sequence[Row], probabilities: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], list[list[str]] | None]:
+    """The probabilities that the log keeps, and of which labels; None of all of them.
+
+    Of a list those of its items. Where all there are were ranked, those of the first: a number for each of a million
+    would be 4 MB a row.
+    """
+    if lists := _lists(rows):
+        return probabilities, [[item.item for item in row] for row in lists]
+    if served.kind != RECOMMENDS:
+        return probabilities, None
+    best = rankings.top(probabilities)
+    first = np.take_along_axis(probabilities, best, axis=1)
+    told = zip(best, np.count_nonzero(first, axis=1), strict=True)  # nought: what the user has
+    return first, [[served.labels[at] for at in row[:size]] for row, size in told]
 
 
 def as_role(served: Served, role: Role, version: str | None) -> Served:

@@ -135,7 +135,7 @@ async def _hangs_up(request: Request) -> None:
         pass
 
 
-def rounded(probabilities: Any) -> list[list[float]]:
+def rounded(probabilities: Any) -> list[float]:
     """Probabilities for JSON: six digits say all that a float32 knows of a probability, in half the bytes."""
-    found: list[list[float]] = probabilities.astype("float64").round(6).tolist()
+    found: list[float] = probabilities.astype("float64").round(6).tolist()
     return found

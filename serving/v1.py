@@ -4,7 +4,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import to_json
 
@@ -145,7 +147,7 @@ def routes(service: Service) -> APIRouter:
     async def predict(request: Request, line: str, body: Predict) -> Response:
         served = service.line(request, line)
         reply = await service.answer(request, served, body.texts, body.deadline_ms)
-        rows = zip(reply.labels, _inside(reply), rounded(reply.probabilities), strict=True)
+        rows = zip(reply.labels, _inside(reply), reply.probabilities, strict=True)
         shown = _of(reply.classes, body.top)
         return _json(
             {
@@ -174,12 +176,12 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def _of(classes: list[str], top: int | None) -> Callable[[list[float]], dict[str, float]]:
-    """What makes probabilities by label out of a row of them."""
+def _of(classes: list[str], top: int | None) -> Callable[[NDArray[np.float32]], dict[str, float]]:
+    """What makes probabilities by label out of a row of them: of all, or of the `top` first."""
 
-    def shown(row: list[float]) -> dict[str, float]:
-        every = dict(zip(classes, row, strict=True))
-        return every if top is None else dict(sorted(every.items(), key=lambda each: -each[1])[:top])
+    def shown(row: NDArray[np.float32]) -> dict[str, float]:
+        places = np.arange(len(row)) if top is None else np.argsort(-row, kind="stable")[:top]
+        return dict(zip([classes[at] for at in places], rounded(row[places]), strict=True))
 
     return shown
 

@@ -53,6 +53,11 @@ class Registered:
     """Of the champion's release."""
     problems: Sequence[str] = ()
 
+    @property
+    def measured(self) -> str:
+        """What the figures of `rows` are called."""
+        return releases.measured(self.rows)
+
 
 @dataclass(frozen=True)
 class View:

@@ -15,7 +15,7 @@ from releases import Kept
 from tasting import TASTES, events, taste_params
 from toy import walked
 
-from flows import profile, pseudo, queue, status, suspects, wanted
+from flows import profile, pseudo, queue, releases, status, store, suspects, wanted
 from flows.window import reference
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
@@ -105,6 +105,21 @@ def test_status_tells_the_figures_of_the_kind(project, monkeypatch):
     told = status.figure(LINE, "evaluate")
     assert told.startswith(f"NDCG@10 {metrics['ndcg_at_10']:.4f}, recall@10 ") and "F1" not in told
     assert float(status.figure(LINE, "train").removeprefix("validation score ")) > 0.1
+
+
+def test_releases_are_told_by_the_figure_of_the_kind(project, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    kept = shutil.copytree(BUNDLE, tmp_path / "toy/0123456789ab")
+    shutil.copy(LINE.file("release", "provenance.json"), kept)
+    monkeypatch.setattr(store, "STORE", tmp_path)
+    monkeypatch.setattr(releases, "_state", lambda line: releases.State(line, {}, None, None))
+    ndcg = read_json(LINE.file("evaluate", "metrics.json"))["ndcg_at_10"]
+    _, [row] = releases.rows("toy")
+    assert row.figure == ("NDCG@10", ndcg)
+    monkeypatch.setenv("COLUMNS", "160")
+    releases.show("toy")
+    told = capsys.readouterr().out
+    assert "NDCG@10" in told and f"{ndcg:.4f}" in told and "accuracy" not in told
 
 
 def test_a_profile_holds_no_events_against_histories(project, monkeypatch):

@@ -14,6 +14,7 @@ import releases
 from services import StandIn, application
 from starlette.testclient import TestClient
 
+from serving import v1
 from serving.batcher import BatchSettings
 from serving.hub import _comparable
 from serving.line import COUNTED, ServedLine, Serving, Trial
@@ -22,6 +23,7 @@ from serving.metrics import Metrics
 from serving.served import Choice, Served
 from serving.traffic import Tally
 from tasks.core.errors import StageError
+from tasks.kinds.rank.shared import rankings
 from tasks.kinds.rank.shared.lists import Wanted
 
 PATH = "/v1/lines/films/recommend"
@@ -220,6 +222,11 @@ def test_a_history_as_text_is_answered_by_the_other_routes(client, kept):
     assert kept.answers[0].texts == ['[["50",5]]', "[]"]
 
 
+def test_the_top_is_that_of_probabilities_however_small():
+    first = v1._of(["a", "b", "c"], 2)(np.array([1e-8, 3e-8, 2e-8], np.float32))
+    assert [*first] == ["b", "c"], "not of what six decimals leave of them"
+
+
 def test_feedback_takes_the_item_that_the_user_took(client, kept):
     ask(client, LIKED)
     path = "/v1/lines/films/feedback"
@@ -263,6 +270,22 @@ def test_the_log_keeps_the_list_that_was_given(client, kept):
     scores = [item["score"] for item in told["recommendations"][0]["items"]]
     assert logged.probabilities == pytest.approx(np.array([scores, [0, 0, 0]]), rel=1e-5)
     assert logged.probabilities.shape == (2, 3), "of the list, not of all items"
+
+
+def test_the_log_keeps_the_first_items_of_an_answer_about_all_of_them(client, kept, monkeypatch):
+    monkeypatch.setattr(rankings.top, "__defaults__", (3,))
+    (given,) = ask(client, LIKED, top=3)["recommendations"]
+    every = '[["172",5],["181",4],["12",null],["13",1],["70",2],["71",3]]'
+    path = "/v1/lines/films/predict"
+    told = client.post(path, json={"texts": ['[["50",5]]', every]}).json()["predictions"]
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ['[["50",5]]']}
+    wire = client.post("/v2/models/films/infer", json={"inputs": [tensor]}).json()
+    assert len(told[0]["probabilities"]) == wire["outputs"][1]["shape"][1] == len(films.FILMS), "the answer has all"
+    _, ours, theirs = kept.answers
+    assert ours.listed[0] == theirs.listed[0] == ids(given) and ours.labels[0] == "172"
+    assert ours.probabilities[0] == pytest.approx([item["score"] for item in given["items"]], rel=1e-4)
+    assert set(ours.listed[1]) == set(films.FILMS) - {item for item, _ in json.loads(every)}
+    assert ours.probabilities.shape == (2, 3) and ours.probabilities[1, 2] == 0, "nought behind the last"
 
 
 def test_only_lists_of_one_sort_are_computed_together(line, monkeypatch):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OUTPUTS = ("user", "parts")
 """user [rows, width]: what is multiplied with items; parts [rows, places, width]: its summands."""
 ROWS = 256  # histories that are computed together
+SAMPLED = 8_192  # items that stand for all which an index does not find
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ class Answering:
     ) -> tuple[list[list[Listed]], Floats]:
         """The list for each history, and the users as embeddings [rows, width].
 
-        Where there is an index, and a list is to be of now, it proposes the items; scores are those of exact search,
-        and probabilities are of what was found.
+        Where there is an index, and a list is to be of now, it proposes the items; scores are those of exact search.
+        Probabilities are among all items either way.
         """
         found, users = [], []
         for text in texts:
@@ -112,9 +114,8 @@ class Answering:
             places, found = (part[0] for part in self.index.nearest(query, len(gone) + max(most, nearest.ASKED)))
             left = np.array([at >= 0 and at not in gone for at in places.tolist()], dtype=np.bool_)
             best, scores = places[left], found[left]
-            if not len(best):
-                return best, scores, np.empty(0)
-            return best[:most], scores[:most], calibration.apply(self.calibrated, scores[None])[0][:most]
+            chances = self._among_all(query[0], best, scores, gone)
+            return best[:most], scores[:most], chances[:most]
         scores = self.catalogue.popular([moment])[0]
         if known:
             scores += (user @ self.catalogue.outward.T)[0]
@@ -125,6 +126,28 @@ class Answering:
         best = np.argpartition(-scores, most - 1)[:most]
         best = best[np.lexsort((best, -scores[best]))]
         return best, scores[best], calibration.apply(self.calibrated, scores[None])[0][best]
+
+    @cached_property
+    def _sample(self) -> tuple[Indices, Floats]:
+        """Some items by their numbers, and what a user of now is multiplied with; all where they are no more."""
+        sought = self.catalogue.sought
+        chosen = np.sort(np.random.default_rng(0).permutation(len(sought))[:SAMPLED])
+        return chosen, sought[chosen]
+
+    def _among_all(self, query: Floats, best: Indices, scores: Floats, gone: set[int]) -> NDArray[np.float64]:
+        """The probabilities of found items among all that are not `gone`; a sample stands for what was not found.
+
+        The head of the sum in full, its tail by a sample: Mussmann and Ermon 2016, "Learning and inference via maximum
+        inner product search".
+        """
+        if not len(best):
+            return np.empty(0)
+        chosen, vectors = self._sample
+        others = ~np.isin(chosen, [*gone, *best.tolist()])
+        stands_for = (len(self.catalogue.ids) - len(gone) - len(best)) / max(1, others.sum())
+        tail = (vectors @ query)[others] + self.calibrated["temperature"] * np.log(max(1, stands_for))
+        found: NDArray[np.float64] = calibration.apply(self.calibrated, np.concatenate([scores, tail])[None])[0]
+        return found[: len(scores)]
 
     def unknown(self, text: str) -> list[str]:
         """The items of a history that the release does not know, each once."""

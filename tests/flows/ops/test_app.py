@@ -94,6 +94,16 @@ def test_figures_reach_as_far_as_asked(told, opened):
     assert all(chart["data"] == [] for chart in bare.values())
 
 
+def test_releases_bear_the_figure_of_their_kind(told, opened):
+    client = opened().client
+    assert "Test accuracy</th>" in (page := client.get("/lines/red").text) and "86.1%" in page
+    for release in (ops_state.OLD, ops_state.CHAMPION, ops_state.CHALLENGER):
+        figures = STATE / f"releases/green/{release}/evidence/evaluate_metrics.json"
+        figures.write_text('{"accuracy": 0.042, "ndcg_at_10": 0.2081}')
+    page = client.get("/lines/green").text
+    assert "NDCG@10</th>" in page and "0.2081" in page and "4.2%" not in page
+
+
 def test_what_users_and_records_say_is_escaped(told, opened):
     ops_state.alert("drift", "severe", ops_state.SCRIPT, ops_state.SCRIPT, 1, "green")
     last = observations.latest("green")
