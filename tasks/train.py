@@ -37,6 +37,12 @@ class TrainSettings(Settings, block="train"):
     warmup: float = Field(0.1, ge=0, lt=1, description="share of all steps in which the rate rises; then it falls to 0")
     weight_decay: float = Field(0.01, ge=0, description="of matrices; biases, norms and embeddings do not decay")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    average: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="decay of a moving average of the weights over the steps, which is judged and kept in their place",
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all labels")
     soft_labels: bool = Field(
         True, description="learn from the probabilities of labels where label gives them, instead of the label alone"

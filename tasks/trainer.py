@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tasks.average import Average
 from tasks.batches import shuffled
 from tasks.checkpoints import Keeper, Saved, Tensors
 from tasks.core.errors import StageError
@@ -72,7 +73,8 @@ def fit(task: Task, recipe: "TrainSettings", keeper: Keeper, report: Report) -> 
     """Train `task.model` in place and leave the weights of its best epoch in it.
 
     AdamW with linear warm-up and decay, gradient clipping, early stopping after `patience` epochs without a better
-    score; a start that is worth it is judged too, and may be the best. Every `log_steps` steps and at each epoch's end
+    score; a start that is worth it is judged too, and may be the best. With `average` it is the weights' moving average
+    that is judged and kept. Every `log_steps` steps and at each epoch's end
     a record goes to `report`, those of an earlier, broken run first; returned are all records. Raises StageError when
     the loss is no longer finite.
     """
@@ -101,6 +103,7 @@ class _Loop:
         self.named = {name: p for name, p in task.model.named_parameters() if p.requires_grad}
         self.optimizer = adamw(task.model, recipe)
         self.steps = recipe.epochs * math.ceil(len(task.lengths) / recipe.batch_size)
+        self.average = Average(self.named, recipe.average) if recipe.average else None
         self.at = Position()
         self.best: Tensors | None = None
 
@@ -141,16 +144,19 @@ class _Loop:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.at.step += 1
+        if self.average is not None:
+            self.average.take(self.at.step)
         return loss.detach()
 
     def judge(self, losses: list[torch.Tensor]) -> None:
         self.task.model.eval()
-        figures = self.task.validate()
-        self.record(losses, self.at.epoch, figures)
-        score = figures.get(SCORE, float(self.at.epoch))
-        if self.at.best_score is None or score > self.at.best_score:
-            self.at.best_score, self.at.best_epoch = score, self.at.epoch
-            self.best = {name: parameter.detach().clone() for name, parameter in self.named.items()}
+        with self.average.in_place() if self.average else nullcontext():
+            figures = self.task.validate()
+            self.record(losses, self.at.epoch, figures)
+            score = figures.get(SCORE, float(self.at.epoch))
+            if self.at.best_score is None or score > self.at.best_score:
+                self.at.best_score, self.at.best_epoch = score, self.at.epoch
+                self.best = {name: parameter.detach().clone() for name, parameter in self.named.items()}
         log.info("epoch %d: %s", self.at.epoch, ", ".join(f"{k} {v:.4f}" for k, v in self.at.history[-1].items()))
         if self.keeper.due():
             self.save()
@@ -177,6 +183,8 @@ class _Loop:
         for name, parameter in self.named.items():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 state[f"{key}:{name}"] = value
+        if self.average is not None:
+            state |= {f"average:{name}": tensor for name, tensor in self.average.kept.items()}
         state["rng:cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             state["rng:cuda"] = torch.cuda.get_rng_state()
@@ -195,6 +203,8 @@ class _Loop:
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"{key}:{name}" in saved.state
             }
+            if self.average is not None and f"average:{name}" in saved.state:
+                self.average.kept[name] = _like(saved.state[f"average:{name}"], parameter)
         torch.set_rng_state(saved.state["rng:cpu"])
         if "rng:cuda" in saved.state:
             torch.cuda.set_rng_state(saved.state["rng:cuda"])

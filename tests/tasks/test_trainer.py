@@ -136,8 +136,11 @@ def test_a_loss_that_is_no_number_stops_with_what_to_do(keeper):
         run(Task(factor=float("inf")), keeper)
 
 
+@pytest.mark.parametrize("average", [None, 0.9])
 @pytest.mark.parametrize("broken_at", [1, 7, 10, 23])
-def test_goes_on_after_a_break_as_if_there_was_none(tmp_path, broken_at):
+def test_goes_on_after_a_break_as_if_there_was_none(tmp_path, broken_at, average):
+    recipe = {"patience": 4, "average": average}
+
     def interrupted(keeper):
         task = Task(scores=(1, 5, 4, 5, 9))
         loss, calls = task.loss, itertools.count()
@@ -148,10 +151,10 @@ def test_goes_on_after_a_break_as_if_there_was_none(tmp_path, broken_at):
             return loss(rows)
 
         task.loss = breaking
-        run(task, keeper, patience=4)
+        run(task, keeper, **recipe)
 
     whole = Task(scores=(1, 5, 4, 5, 9))
-    expected = run(whole, Keeper(tmp_path / "whole", 1e9), patience=4)
+    expected = run(whole, Keeper(tmp_path / "whole", 1e9), **recipe)
     folder = tmp_path / "broken"
     folder.mkdir()
     with pytest.raises(KeyboardInterrupt):
@@ -159,7 +162,7 @@ def test_goes_on_after_a_break_as_if_there_was_none(tmp_path, broken_at):
     assert sum(1 for _ in folder.glob("state-*.safetensors")) == (broken_at > 1), "only the newest is kept"
     resumed = Task(scores=(1, 5, 4, 5, 9))
     resumed.weights = [torch.zeros(1)] * (broken_at // 5)  # epochs already scored
-    assert run(resumed, Keeper(folder, 0), patience=4) == expected
+    assert run(resumed, Keeper(folder, 0), **recipe) == expected
     assert torch.equal(resumed.model[1].weight, whole.model[1].weight)
     assert broken_at == 1 or len(resumed.seen) < len(whole.seen)
 
@@ -182,3 +185,27 @@ def test_matrices_decay_and_nothing_else():
     assert others["weight_decay"] == 0
     assert [id(p) for p in decaying["params"]] == [id(model[1].weight)]
     assert len(others["params"]) == 4
+
+
+class Watched(Task):
+    """Keeps the weights that each step began with."""
+
+    def loss(self, rows):
+        self.steps = [*getattr(self, "steps", []), self.model[1].weight.detach().clone()]
+        return super().loss(rows)
+
+
+def test_the_moving_average_is_what_is_judged_and_kept_and_training_goes_on_from_the_weights(tmp_path):
+    plain, averaged = Watched(), Watched()
+    run(plain, Keeper(tmp_path / "plain", 1e9))
+    run(averaged, Keeper(tmp_path / "averaged", 1e9), average=0.9)
+    assert all(map(torch.equal, plain.steps, averaged.steps)), "the average changes no step"
+    expected, epochs = averaged.steps[1], []
+    left = [*averaged.steps[1:], plain.weights[-1]]
+    for n, weight in enumerate(left, 1):
+        decay = min(0.9, (1 + n) / (10 + n))
+        expected = decay * expected + (1 - decay) * weight
+        epochs += [expected] if n % 5 == 0 else []
+    assert all(map(torch.allclose, averaged.weights, epochs))
+    assert torch.equal(averaged.model[1].weight, averaged.weights[-1])
+    assert not torch.allclose(averaged.weights[-1], plain.weights[-1])
