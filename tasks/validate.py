@@ -178,7 +178,7 @@ def _verdict(
     counts = Counter(
         _reason(outcome) for outcome in outcomes if outcome.expected.severity == "quarantine" for _ in outcome.failing
     )
-    found = ", ".join(f"{reason}: {count}" for reason, count in counts.most_common(3))
+    found = ", ".join(f"{reason}: {count}" for reason, count in counts.most_common(5))
     quarantined = verdict.limit("share of rows quarantined", share, None, settings.max_quarantined, rows)
     passed = verdict.limit("rows that passed", sound - len(filtered.reasons), settings.min_rows, None, rows)
     whole = [
