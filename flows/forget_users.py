@@ -21,8 +21,8 @@ def of_users(line: Line, subject: Subject, report: Report) -> None:
     """Say what the name of a user does not reach; `subject` has the ids of all rows that were found."""
     if not subject.ids:
         report.left.append(
-            "releases, whose histories are told by the ids of events: the inbox has no event of this user. Look whether "
-            "the id is as the source writes it. If it is, and the events are gone already, run "
+            "releases, whose histories are told by the ids of events: the inbox has no event of this user. Look "
+            "whether the id is as the source writes it. If it is, and the events are gone already, run "
             f"`tidegate run {line.name}`, promote the release that it makes, and delete those of before"
         )
     report.left.append(
