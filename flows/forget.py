@@ -8,9 +8,10 @@ from typing import BinaryIO
 from flows.dag import Dag
 from flows.evidence import forget_examples
 from flows.forget_copies import Report, from_copies
+from flows.forget_users import kept, of_users
 from flows.lock import hold
 from flows.settings import load, products
-from tasks import forgotten
+from tasks import forgotten, kinds
 from tasks.core.errors import BusyError, SettingsError, TidegateError
 from tasks.core.line import Line
 from tasks.dialogue.settings import AnswerSettings
@@ -22,33 +23,42 @@ from tasks.text import TextSettings, clean, split_key
 WAIT = 30.0  # seconds for running services to drain their spools
 
 
-def forget(name: str, request_ids: Sequence[str], row_ids: Sequence[str], texts: Sequence[str]) -> Report:
-    """Erase rows of the log by request id, rows of the inbox by their id, and both by text, with the copies of them.
+def forget(
+    name: str, request_ids: Sequence[str], row_ids: Sequence[str], texts: Sequence[str], users: Sequence[str] = ()
+) -> Report:
+    """Erase rows of the log by request id, rows of the inbox by their id or user, and both by text, with their copies.
 
-    `name` is a line, or a product, whose headlines go. Raises SettingsError where nothing is named or a text is empty,
-    BusyError while a sync of the line or a look of the product runs.
+    `name` is a line, or a product, whose headlines go. Raises SettingsError where nothing is named, a text or a user is
+    empty or a product has no users, BusyError while a sync of the line or a look of the product runs.
     """
-    if not (request_ids or row_ids or texts):
-        raise SettingsError("Say what to forget: --id, --row-id, --text-file or --text-stdin.")
+    if not (request_ids or row_ids or texts or users):
+        raise SettingsError("Say what to forget: --id, --row-id, --user, --user-file, --text-file or --text-stdin.")
     if not all(text.strip() for text in texts):
         raise SettingsError("A text to be forgotten is empty. Give the whole text, as it was sent.")
     known = products().get(name)
+    if known and users:
+        raise SettingsError(f"{name} is a product, whose rows are of no user. Give a line, or a text.")
     if isinstance(known, AnswerSettings):
         return _of_dialogues(name, known, request_ids, row_ids, texts)
     if isinstance(known, OpinionSettings):
         return _of_product(Line(name), known, request_ids, subject_of(texts, row_ids, known.text))
     settings = load([name])[name]
     line, report = Line(name, settings.kind), Report()
-    subject = subject_of(texts, row_ids, settings.text)
+    subject = replace(
+        subject_of(texts, row_ids, settings.text), groups=forgotten.named(users, settings.text.split_salt)
+    )
+    in_rows = bool(row_ids or texts or users)
     if request_ids or texts:
         _from_log(line, request_ids, subject, report)
         _from_observations(line, report)
-    if row_ids or texts:
+    if in_rows:
         subject = _from_inbox(line, subject, settings.text, report)
         _from_queue(line, subject, report)
         _from_answers(line, subject, report)
     _from_files(line, subject, request_ids, report)
-    if row_ids or texts:
+    if users:
+        of_users(line, subject, report)
+    if in_rows:
         from_copies(line, subject, report)
         _in_products(subject, report)
     return report
@@ -161,7 +171,9 @@ def _from_inbox(line: Line, subject: Subject, text: TextSettings, report: Report
     if taken.rows and pinned:
         report.left.append(f"earlier versions of the inbox, which the git history of {line.inbox}.dvc names")
     report.left.append("the sources themselves, and downloads of them in .tidegate/downloads")
-    return replace(subject, ids=subject.ids | taken.ids, texts=subject.texts | taken.texts)
+    own = taken.texts if kinds.load(line.kind, "settings").TEXTS else frozenset()  # an item's text is nobody's
+    ids = subject.ids | taken.ids
+    return replace(subject, ids=ids, texts=subject.texts | own | kept(line, ids))
 
 
 def _from_queue(line: Line, subject: Subject, report: Report) -> None:

@@ -66,8 +66,8 @@ def _releases(line: Line, paths: list[Path]) -> list[str]:
         if folder != STATE:
             places.setdefault(release_id(folder), set()).add(str(folder))
     return [
-        f"release {name} of {line.name}, which holds the text and is immutable ({', '.join(sorted(where))}): "
-        "promote a newer one, then delete it there and wherever it was copied to"
+        f"release {name} of {line.name}, which holds the text or history and is immutable "
+        f"({', '.join(sorted(where))}): promote a newer one, then delete it there and wherever it was copied to"
         for name, where in sorted(places.items())
     ]
 

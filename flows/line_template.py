@@ -13,6 +13,7 @@ from tasks.report import TEMPLATES
 
 COLUMNS: Mapping[str, Mapping[str, str]] = {
     "classify": {"text": "text", "label": "label"},
+    "retrieve": {"text": "question", "label": "answer"},
     "rank": {"text": "text", "label": "item", "group": "user", "created_at": "time"},
 }
 """By kind: the columns that a line is made of, and what they are called where nobody names them."""
@@ -43,7 +44,7 @@ class Wanted:
     @property
     def of_template(self) -> list[str]:
         """The options given that a template is filled with: what a block of a file says itself."""
-        named = {"text": "--text", "label": "--label", "id": "--id", **OF_EVENTS}
+        named = {"text": "--text (--question)", "label": "--label (--answer)", "id": "--id", **OF_EVENTS}
         given = {"--labels": self.labels, "--items": self.items, "--scale": self.scale}
         return [named[ours] for ours, _ in self.columns] + [option for option, value in given.items() if value]
 
@@ -68,7 +69,7 @@ def filled(wanted: Wanted) -> str:
             "`--block FILE` takes the whole block of a line of any kind."
         )
     columns = dict(wanted.columns) or COLUMNS[wanted.kind]
-    values = (_events if wanted.kind == "rank" else _labelled)(wanted, columns)
+    values = {"classify": _labelled, "retrieve": _asked, "rank": _events}[wanted.kind](wanted, columns)
     return Template(path.read_text(encoding="utf-8")).substitute(
         values,
         line=wanted.name,
@@ -79,30 +80,45 @@ def filled(wanted: Wanted) -> str:
 
 
 def _labelled(wanted: Wanted, _columns: Mapping[str, str]) -> dict[str, str]:
-    strange = [option for option in wanted.of_template if option in (*OF_EVENTS.values(), "--items", "--scale")]
-    if strange:
-        raise SettingsError(f"{', '.join(strange)}: only a line of kind rank is made of that. Give `--kind rank` too.")
+    _no_events(wanted)
     if not wanted.source or len(set(wanted.labels)) < 2:
         raise SettingsError(
             "A new line needs `--source` with its rows and `--labels` with two labels or more, as in --labels no,yes; "
-            "or `--block FILE`, a YAML file with its whole block, such as examples/finance.yaml."
+            "or `--block FILE`, a YAML file with its whole block, such as examples/finance.yaml. Questions with their "
+            "answers are a line of `--kind retrieve`, events of users one of `--kind rank`: these have no `--labels`."
         )
     floor = 0.6 if len(set(wanted.labels)) == 2 else 0.5
     return {"labels": scalar(list(wanted.labels)), "floor": str(floor)}
 
 
-def _events(wanted: Wanted, columns: Mapping[str, str]) -> dict[str, str]:
+def _no_events(wanted: Wanted) -> None:
+    if strange := [option for option in wanted.of_template if option in (*OF_EVENTS.values(), "--items", "--scale")]:
+        raise SettingsError(f"{', '.join(strange)}: only a line of kind rank is made of that. Give `--kind rank` too.")
+
+
+def _asked(wanted: Wanted, columns: Mapping[str, str]) -> dict[str, str]:
+    _no_events(wanted)
+    _sound(wanted, columns, "questions, a row for each with its answer", "the answers")
+    return {"answers": scalar({**columns, "text": columns["label"]})}
+
+
+def _sound(wanted: Wanted, columns: Mapping[str, str], rows: str, labels: str) -> None:
+    """Whether a line whose labels are those of its data is told of as it has to be; `rows` and `labels` say of what."""
     problems = []
     if not wanted.source:
-        problems.append("a line of kind rank needs `--source` with events, a row for each: user, item, text, time")
+        problems.append(f"a line of kind {wanted.kind} needs `--source` with {rows}")
     if wanted.labels:
-        problems.append("`--labels` is for other kinds: those of kind rank are the items that its data have")
+        problems.append(f"`--labels` is for other kinds: those of kind {wanted.kind} are {labels} that its data have")
     if wanted.scale and "ratings" not in columns:
         problems.append("`--scale` is that of ratings: name their column by `--rating`, or leave it out")
     if twice := sorted({name for name in columns.values() if [*columns.values()].count(name) > 1}):
         problems.append(f"{', '.join(twice)} is named as two columns; each has its own")
     if problems:
         raise SettingsError(f"The line {wanted.name} was not added:\n" + "\n".join(f"- {one}." for one in problems))
+
+
+def _events(wanted: Wanted, columns: Mapping[str, str]) -> dict[str, str]:
+    _sound(wanted, columns, "events, a row for each: user, item, text, time", "the items")
     return {
         "salt": scalar(secrets.token_hex(8)),
         "items": _items(wanted, columns),

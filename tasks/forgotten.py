@@ -1,7 +1,8 @@
 """Rows of the inbox that are to be forgotten: taken out of its batches, and kept from coming back with the next sync.
 
-`data/<line>/forgotten.txt` is in git, because a sync on any clone must heed it: a line per row or text, the digest of
-the salt and a keyed hash. It tells a text to none who could not guess it and look at the salt as well.
+`data/<line>/forgotten.txt` is in git, because a sync on any clone must heed it: a line per row, text or user, the
+digest of the salt and a keyed hash. It tells a text or a user to none who could not guess it and look at the salt as
+well.
 """
 
 import hashlib
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import inbox
-from tasks.core.errors import SourceError
+from tasks.core.errors import SettingsError, SourceError
 from tasks.core.files import sha256, write_text
 from tasks.core.line import Line
 from tasks.rows import BATCH, completed
-from tasks.text import salt_digest, split_key
+from tasks.text import TextSettings, group_of, salt_digest, split_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,18 +27,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be forgotten: texts, and rows by the id that their source or the stage ingest gave them."""
+    """What is to be forgotten: texts, rows by the id that their source or the stage ingest gave them, and users."""
 
     texts: frozenset[str] = frozenset()
     """As given, and as the text policy leaves them."""
     keys: frozenset[str] = frozenset()
     """Their split keys."""
     ids: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    """Whose rows: users as they are named and as they are hashed."""
 
     def rows(self, table: "pa.Table") -> list[bool]:
-        """Which rows of a table are meant, by whatever of `split_key`, `text` and `id` it has."""
+        """Which rows of a table are meant, by whatever of `split_key`, `text`, `id` and `group` it has."""
         found = [False] * table.num_rows
-        for name, wanted in (("split_key", self.keys), ("text", self.texts), ("id", self.ids)):
+        by = (("split_key", self.keys), ("text", self.texts), ("id", self.ids), ("group", self.groups))
+        for name, wanted in by:
             if wanted and name in table.column_names:
                 found = [was or value in wanted for was, value in zip(found, table[name].to_pylist(), strict=True)]
         return found
@@ -46,6 +50,33 @@ class Subject:
 def path(line: Line) -> Path:
     """The list of a line."""
     return line.folder / "forgotten.txt"
+
+
+def named(users: Sequence[str], salt: str) -> frozenset[str]:
+    """Users as rows bear them, whatever `text.group` is or was: as they are named and as they are hashed.
+
+    Raises SettingsError for a name that is nobody's.
+    """
+    import pyarrow as pa
+
+    given = pa.chunked_array([pa.array(users, pa.string())])
+    plain = group_of(given, TextSettings(split_salt=salt, group="keep")).to_pylist()
+    if None in plain:
+        raise SettingsError("A user to be forgotten is named by nothing. Give the id as the source writes it.")
+    return frozenset([*plain, *_hashed(given, salt)])
+
+
+def _hashed(groups: "pa.ChunkedArray", salt: str) -> list[str | None]:
+    """[rows], whose they are as a hash, also where the line keeps names."""
+    found: list[str | None] = group_of(groups, TextSettings(split_salt=salt, group="hash")).to_pylist()
+    return found
+
+
+def _users(subject: Subject, salt: str) -> set[str]:
+    import pyarrow as pa
+
+    found = _hashed(pa.chunked_array([pa.array(sorted(subject.groups), pa.string())]), salt)
+    return {user for user in found if user}
 
 
 def hashes(line: Line, salt: str) -> frozenset[str]:
@@ -77,14 +108,20 @@ class Listed:
         """Changes with the list."""
         return hashlib.blake2b("".join(sorted(self.hashes)).encode(), digest_size=8).hexdigest()
 
-    def rows(self, content_hashes: Sequence[str], texts: "pa.ChunkedArray") -> "np.ndarray":
-        """[rows], which rows of a source are to be forgotten; told by tasks.fresh.content_hashes and their texts."""
+    def rows(self, content_hashes: Sequence[str], texts: "pa.ChunkedArray", groups: "pa.ChunkedArray") -> "np.ndarray":
+        """[rows], which rows of a source are to be forgotten; told by tasks.fresh.content_hashes, text and user."""
         import numpy as np
 
         if not self.hashes:
             return np.zeros(len(content_hashes), bool)
-        pairs = zip(content_hashes, texts.to_pylist(), strict=True)
-        return np.array([self.has(row) or self.has(text or "") for row, text in pairs], bool)
+        rows = zip(content_hashes, texts.to_pylist(), self.of_users(groups), strict=True)
+        return np.array([self.has(row) or self.has(text or "") or theirs for row, text, theirs in rows], bool)
+
+    def of_users(self, groups: "pa.ChunkedArray") -> list[bool]:
+        """[rows], which are those of a listed user."""
+        users = _hashed(groups, self.salt)
+        listed = {user for user in {*users} if user and self.has(user)}
+        return [user in listed for user in users]
 
     def has(self, given: str) -> bool:
         """Whether a text, or the content's hash that names a row, is listed."""
@@ -108,11 +145,11 @@ def take_out(line: Line, subject: Subject, salt: str) -> Taken:
 
     The list comes first: killed at any moment, the next call goes on. Call it with the inbox held (tasks.sync.alone).
     """
-    listed = {split_key(text, salt) for text in subject.texts}
+    listed = {split_key(given, salt) for given in subject.texts | _users(subject, salt)}
     _write(line, salt, hashes(line, salt) | listed)
     rows, batches, ids, texts = 0, [], set[str](), set[str]()
     for batch in inbox.batches(line):
-        table, meant = _look(batch, subject)
+        table, meant = _look(batch, subject, salt)
         if not any(meant):
             continue
         gone = table.filter(meant).to_pylist()
@@ -136,20 +173,23 @@ def heed(line: Line, salt: str) -> int:
     taken = 0
     for batch in inbox.batches(line) if listed.hashes else []:
         with inbox.opened(batch) as file:
-            table = file.read()
-        keys = zip(table["row_key"].to_pylist(), table["split_key"].to_pylist(), strict=True)
-        kept = [not (listed.has(row.partition("-")[0]) or text in listed.hashes) for row, text in keys]
+            table = completed(file.read(), BATCH)
+        theirs = listed.of_users(table["group"])
+        keys = zip(table["row_key"].to_pylist(), table["split_key"].to_pylist(), theirs, strict=True)
+        kept = [not (listed.has(row.partition("-")[0]) or text in listed.hashes or user) for row, text, user in keys]
         if not all(kept):
             _replace(batch, table.filter(kept), line)
             taken += kept.count(False)
     return taken
 
 
-def _look(batch: Path, subject: Subject) -> "tuple[pa.Table, list[bool]]":
-    """A batch, and which of its rows are meant: by the source's own id, or by the one that ingest makes of it."""
+def _look(batch: Path, subject: Subject, salt: str) -> "tuple[pa.Table, list[bool]]":
+    """A batch, and which of its rows are meant: by the source's own id, by the one that ingest makes of it, by user."""
     with inbox.opened(batch) as file:
-        table = file.read()
+        table = completed(file.read(), BATCH)
     meant = subject.rows(table)
+    if users := _users(subject, salt):
+        meant = [was or user in users for was, user in zip(meant, _hashed(table["group"], salt), strict=True)]
     if subject.ids:
         columns = (table[name].to_pylist() for name in ("source", "id", "row_key"))
         made = [f"{source}-{own or key}" for source, own, key in zip(*columns, strict=True)]

@@ -53,7 +53,7 @@ class Fresh:
         times = self.before.count(keys)
         new = (nth == 0) & (times == 0) if self.once else nth >= times
         self.seen.add(keys)
-        wanted = ~self.listed.rows(hashes, table["text"])
+        wanted = ~self.listed.rows(hashes, table["text"], table["group"])
         known = int((~new & wanted).sum())
         new &= wanted
         names = [f"{digest}-{n}" if n else digest for digest, n, is_new in zip(hashes, nth, new, strict=True) if is_new]

@@ -175,17 +175,25 @@ def _verdict(
     table = [Check(name="the table", value="unusable", outcome="reject", note=problem)] if problem else []
     share = len(reasons) / rows if rows else 0.0
     sound = rows - len(reasons)
-    whole = [
-        verdict.limit("share of rows quarantined", share, None, settings.max_quarantined, rows),
-        *_filter_checks(filtered, settings.filters, sound),
-        verdict.limit("rows that passed", sound - len(filtered.reasons), settings.min_rows, None, rows),
-    ]
     counts = Counter(
         _reason(outcome) for outcome in outcomes if outcome.expected.severity == "quarantine" for _ in outcome.failing
     )
+    found = ", ".join(f"{reason}: {count}" for reason, count in counts.most_common(5))
+    quarantined = verdict.limit("share of rows quarantined", share, None, settings.max_quarantined, rows)
+    passed = verdict.limit("rows that passed", sound - len(filtered.reasons), settings.min_rows, None, rows)
+    whole = [
+        _advised(quarantined, f"{found}; mend the rows, or raise validate.max_quarantined"),
+        *_filter_checks(filtered, settings.filters, sound),
+        _advised(passed, "bring more rows, or lower validate.min_rows"),
+    ]
     checks = [*table, *(_check(outcome) for outcome in outcomes), *whole]
     told = {"rows": rows, "quarantined": len(reasons), "reasons": dict(sorted(counts.items()))}
     return Verdict.of("validate", checks, **told, filters=filtered.told(sound))
+
+
+def _advised(check: Check, advice: str) -> Check:
+    """The check with what helps where it rejects."""
+    return check.model_copy(update={"note": advice}) if check.outcome == "reject" else check
 
 
 def _filter_checks(filtered: Filtered, settings: FilterSettings, rows: int) -> list[Check]:
@@ -193,8 +201,9 @@ def _filter_checks(filtered: Filtered, settings: FilterSettings, rows: int) -> l
     if not filtered.counts:
         return []
     share = len(filtered.reasons) / rows if rows else 0.0
+    whole = verdict.limit("share of rows filtered", share, None, settings.max_share, rows)
     return [
-        verdict.limit("share of rows filtered", share, None, settings.max_share, rows),
+        _advised(whole, "set validate.filters otherwise, or raise validate.filters.max_share"),
         *(_filter_check(step, told) for step, told in filtered.counts.items()),
     ]
 

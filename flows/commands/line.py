@@ -81,13 +81,27 @@ def add_line(
     source: Annotated[
         str | None, typer.Option(help="its rows, or events for rank: a path, a glob or an address as s3://…")
     ] = None,
-    labels: Annotated[str, typer.Option(help="all labels, as in negative,neutral,positive; none for rank")] = "",
-    text: Annotated[str | None, typer.Option(help="the column of texts; default: text")] = None,
+    labels: Annotated[
+        str, typer.Option(help="classify: all labels, as in negative,neutral,positive; other kinds have their data's")
+    ] = "",
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text", "--question", help="the column of texts, or of questions for retrieve; default: text, or question"
+        ),
+    ] = None,
     label: Annotated[
-        str | None, typer.Option(help="the column of labels, or of items for rank; default: label, or item")
+        str | None,
+        typer.Option(
+            "--label",
+            "--answer",
+            help="the column of labels, of items for rank, or of answers for retrieve; default: label, item, or answer",
+        ),
     ] = None,
     row_id: Annotated[str | None, typer.Option("--id", help="the column of ids; default: told by the row")] = None,
-    kind: Annotated[str, typer.Option(help="task kind: classify, or rank to recommend items to users")] = "classify",
+    kind: Annotated[
+        str, typer.Option(help="classify, retrieve to find answers, rank to recommend items to users")
+    ] = "classify",
     block: Annotated[
         Path | None, typer.Option(help="take the line's whole block from this YAML file, as examples/finance.yaml")
     ] = None,

@@ -81,10 +81,16 @@ def forget(
     line: Annotated[str, typer.Argument(help="a line or a product of params.yaml", show_default=False)],
     ids: Annotated[list[str] | None, typer.Option("--id", help="a request's id: its rows of the log")] = None,
     row_ids: Annotated[list[str] | None, typer.Option("--row-id", help="the id of a row of the inbox")] = None,
+    user: Annotated[
+        list[str] | None, typer.Option(help="whose rows go (column `group`): the user's id as the source writes it")
+    ] = None,
+    user_file: Annotated[
+        list[Path] | None, typer.Option(help="a file with one user's id, where that is a name or an address")
+    ] = None,
     text_file: Annotated[list[Path] | None, typer.Option(help="a file with one text, as it was sent")] = None,
     text_stdin: Annotated[bool, typer.Option("--text-stdin", help="read one text from the standard input")] = False,
 ) -> None:
-    """Erase a person's texts from all that is kept here of a line or product, and say what could not be reached.
+    """Erase a person's texts or events from all that is kept here of a line or product, and say what is not reached.
 
     A text never stands on the command line: the shell would remember it.
     """
@@ -92,7 +98,8 @@ def forget(
     from flows.forget import read_texts
 
     texts = read_texts([context.obj / file for file in text_file or []], sys.stdin.buffer if text_stdin else None)
-    typer.echo(erase(line, ids or [], row_ids or [], texts))
+    users = [*(user or []), *read_texts([context.obj / file for file in user_file or []], None)]
+    typer.echo(erase(line, ids or [], row_ids or [], texts, users))
 
 
 @commands.command()

@@ -146,6 +146,8 @@ def test_what_cannot_be_reached_is_named(project, released):
         ([], "Say what to forget"),
         (["--text-stdin"], "is empty"),
         (["--text-file", "nowhere"], "nowhere cannot be read"),
+        (["--user-file", "nowhere"], "nowhere cannot be read"),
+        (["--user", "ann", "--user", " "], "named by nothing"),
         (["--text-file", "latin"], "not UTF-8"),
     ],
 )

@@ -15,9 +15,16 @@ from flows.dag import Dag
 from flows.line_add import add
 from flows.line_template import Wanted, scale_of
 from flows.settings import default_lines, load, load_behaviour
-from tasks.core.errors import SettingsError
+from tasks.core.errors import RejectedError, SettingsError, SourceError, TidegateError
+from tasks.core.files import read_parquet
+from tasks.core.line import Line
 from tasks.expectations import check, outcomes
 from tasks.expectations import load as load_suite
+from tasks.ingest import ingest
+from tasks.label import label
+from tasks.split import SIDES, split
+from tasks.sync import sync
+from tasks.validate import validate
 
 FILES = ("params.yaml", "dvc.yaml", "prefect.yaml")
 
@@ -79,7 +86,15 @@ def test_all_that_a_line_needs_is_there_and_nothing_else_moves(project):
         (Wanted("shop", kind="rank", source="a.csv", labels=("a", "b")), "those of kind rank are the items"),
         (Wanted("shop", kind="rank", source="a.csv", scale=(1, 10)), "name their column by `--rating`"),
         (Wanted("shop", kind="rank", source="a.csv", columns=(*EVENTS, ("ratings", "when"))), "when is named as two"),
-        (Wanted("shop", kind="retrieve", source="a.csv"), "made of from a source: classify, rank. `--block FILE`"),
+        (
+            Wanted("mood", kind="paint", source="a.csv"),
+            "made of from a source: classify, retrieve, rank. `--block FILE`",
+        ),
+        (Wanted("faq", kind="retrieve"), "needs `--source` with questions, a row for each with its answer"),
+        (Wanted("faq", kind="retrieve", source="a.csv", labels=("a", "b")), "those of kind retrieve are the answers"),
+        (Wanted("faq", kind="retrieve", source="a.csv", columns=(("text", "q"), ("label", "q"))), "q is named as two"),
+        (Wanted("faq", kind="retrieve", source="a.csv", items="i.csv"), "--items: only a line of kind rank"),
+        (Wanted("faq", source="a.csv"), "Questions with their answers are a line of `--kind retrieve`"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(project, wanted, message):
@@ -130,6 +145,80 @@ def test_events_that_nobody_rated_are_choices(project):
     assert [source.name for source in made.sources] == ["events"]
     assert made.sources[0].columns == {"text": "text", "label": "item", "group": "user", "created_at": "time"}
     assert made.train.rank is not None
+
+
+def test_a_line_that_answers_is_made_of_questions_and_their_answers(project):
+    before = content()
+    add(Wanted("faq", kind="retrieve", source="my faq: new.csv", columns=(("text", "q"), ("label", "a"), ("id", "n"))))
+    made = load()["faq"]
+    questions, answers = made.sources
+    assert (questions.path, questions.columns) == ("my faq: new.csv", {"text": "q", "label": "a", "id": "n"})
+    assert (answers.path, answers.columns) == ("my faq: new.csv", {"text": "a", "label": "a", "id": "n"})
+    assert made.split.base_sources == [answers.name] and not made.label.labels
+    assert not load_behaviour({"faq": made})["faq"].tests
+    assert [line for line in before["params.yaml"].splitlines() if line not in content()["params.yaml"]] == []
+    add(Wanted("other", kind="retrieve", source="faq.csv"))
+    assert load()["other"].sources[0].columns == {"text": "question", "label": "answer"}
+
+
+def dealt_out(rows):
+    """The line faq, made of questions and answers, as far as its split."""
+    pd.DataFrame(rows, columns=["question", "answer"]).to_csv("faq.csv", index=False)
+    add(Wanted("faq", kind="retrieve", source="faq.csv"))
+    line, settings = Line("faq", "retrieve"), load()["faq"]
+    sync(line, settings.sources, settings.text)
+    stages = {"ingest": (ingest, settings.text), "validate": (validate,), "label": (label,), "split": (split,)}
+    for name, (stage, *more) in stages.items():
+        out = line.folder / name
+        out.mkdir(parents=True)
+        stage(line, getattr(settings, "validate_" if name == "validate" else name), *more, out)
+    return {side: read_parquet(line.file("split", f"{side}.parquet")) for side in SIDES}
+
+
+def test_of_a_small_base_every_answer_teaches_and_some_questions_judge(project):
+    answers = [f"the answer about {thing}" for thing in ("parcels", "money", "colours", "people", "hours")]
+    sides = dealt_out([(f"question {n} of them", answers[n % 5]) for n in range(30)])
+    taught = sides["train"]
+    assert sorted(taught.loc[taught["source"] == "answers", "text"]) == sorted(answers), "once each"
+    assert sum(map(len, sides.values())) == 35
+    assert all(set(sides[side]["source"]) == {"questions"} for side in ("validation", "test"))
+
+
+def test_questions_without_an_answer_go_aside_and_many_of_them_reject(project):
+    rows = [(f"question {n} of them", f"answer {n % 5}") for n in range(25)]
+    odd = [("what is empty", None), ("what is blank", " "), ("what trails", "answer 0 ")]
+    with pytest.raises(RejectedError) as caught:
+        dealt_out([*rows, *odd])
+    assert "(the question has no answer: 4, " in str(caught.value)
+    assert "the answer begins or ends with a space: 2; mend the rows" in str(caught.value)
+    aside = read_parquet(Path("data/faq/validate/quarantine.parquet"))
+    assert set(aside.loc[aside["source"] == "questions", "text"]) == {question for question, _ in odd}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "faq.csv holds no row"),
+        ([(f"question {n}", "one for all") for n in range(30)], "The data have 1 labels and a model needs two"),
+        ([("one", "a"), ("two", "b")], "rows that passed is 4, at least 20 .* lower validate.min_rows"),
+    ],
+)
+def test_a_base_that_is_none_is_told(project, rows, message):
+    with pytest.raises(TidegateError, match=message):
+        dealt_out(rows)
+
+
+def test_the_command_makes_a_line_that_answers(project):
+    pd.DataFrame([("a", "b")], columns=["ask", "say"]).to_csv("faq.csv", index=False)
+    options = ("--kind=retrieve", "--source=faq.csv", "--question=ask", "--answer=reply")
+    done = tidegate("line", "add", "faq", *options)
+    assert done.returncode == 0, done.stdout
+    assert load()["faq"].sources[0].columns == {"text": "ask", "label": "reply"}
+    wrong = tidegate("line", "add", "other", "--block=params.yaml", "--question=ask")
+    assert (wrong.returncode, "--text (--question): `--block` brings all of that" in wrong.stdout) == (2, True)
+    settings = load()["faq"]
+    with pytest.raises(SourceError, match=r"no column 'reply'. It has 2: 0 'ask', 1 'say'"):
+        sync(Line("faq"), settings.sources, settings.text)
 
 
 @pytest.mark.parametrize("given", ["5", "5,1", "a,b", "1,2,3", "1,nan", "0,inf", "3,3", "-1e308,1e308"])

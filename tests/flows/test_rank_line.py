@@ -1,5 +1,6 @@
 """A whole line of kind rank on a tiny encoder: ten stages, a release, a comparison, and the service that answers."""
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -13,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from releases import Kept
 from tasting import TASTES, events, taste_params
-from toy import walked
+from toy import make_repository, walked
 
 from flows import profile, pseudo, queue, releases, status, store, suspects, wanted
+from flows.forget import forget
+from flows.settings import load
 from flows.window import reference
 from serving.batcher import BatchSettings
 from serving.deployment import Pointer, ServingFolder
@@ -29,12 +32,15 @@ from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json, read_parquet, write_parquet
 from tasks.core.line import Line
 from tasks.core.settings import parse, read_params
+from tasks.core.stage import execute
+from tasks.forgotten import Subject
 from tasks.inference import Model
 from tasks.kinds.rank.checkpoint import Checkpoint
 from tasks.kinds.rank.shared import history, users
 from tasks.kinds.rank.train import Ranking
 from tasks.rivals import Release
 from tasks.rows import LABELED
+from tasks.sync import sync
 from tasks.train import TrainSettings, train
 
 LINE = Line("toy", "rank")
@@ -97,6 +103,35 @@ def test_people_label_no_events(project, monkeypatch, command):
     given = {pseudo.label_file: [Path("texts.csv"), None], queue.add_wanted: []}.get(command, [None, 10])
     with pytest.raises(SettingsError, match="toy is of kind rank: its rows are what users did"):
         command("toy", *given)
+
+
+def test_a_user_is_forgotten_wherever_the_split_put_the_events(project, tmp_path, monkeypatch):
+    folder = shutil.copytree(project, tmp_path / "copy")
+    monkeypatch.chdir(folder)
+    make_repository(folder)
+    user, label = Subject(groups=frozenset(["person 4"])), release_id(BUNDLE)
+    shutil.copytree(BUNDLE, f".tidegate/releases/toy/{label}")
+    sides = [LINE.file("split", f"{side}.parquet") for side in ("train", "validation", "test")]
+    assert all(any(user.rows(pq.read_table(side))) for side in sides)
+    report = forget("toy", [], [], [], ["person 4"])
+    assert "inbox: 16 row(s) taken out of 1 batch(es)" in report.done
+    left = "\n".join(report.left)
+    assert f"release {label} of toy, which holds the text or history" in left and ".tidegate/releases/toy" in left
+    assert "outputs of ingest, label, split, validate: run `tidegate run toy`" in left
+    assert "what models of toy have learned" in left and "no event of this user" not in left
+    assert sync(LINE, load()["toy"].sources, load()["toy"].text) == []
+    for stage in ("ingest", "validate", "label", "split"):
+        execute(getattr(importlib.import_module(f"tasks.{stage}"), stage), "toy")
+    assert not any(any(user.rows(pq.read_table(side))) for side in sides)
+    rest = [group for side in sides for group in pq.read_table(side)["group"].to_pylist()]
+    assert len({*rest}) == 59 and len(rest) == 59 * 16, "nobody else is touched, nor any film"
+
+
+def test_whose_events_are_not_there_any_more_is_told_of_releases(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(project, tmp_path / "copy"))
+    make_repository(Path())
+    left = "\n".join(forget("toy", [], [], [], ["person 400"]).left)
+    assert "the inbox has no event of this user" in left and "which holds the text or history" not in left
 
 
 def test_status_tells_the_figures_of_the_kind(project, monkeypatch):
@@ -191,8 +226,6 @@ def test_two_releases_are_compared_over_the_same_users(project, tmp_path, tiny_e
 
 def test_settings_that_do_not_suit_are_told(project, workdir):
     import yaml
-
-    from flows.settings import load
 
     for path, value, message in (
         (("train", "rank"), None, "train.rank is missing; a line of kind rank needs it"),

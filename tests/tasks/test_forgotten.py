@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import inbox
-from tasks.core.errors import SourceError
+from tasks.core.errors import SettingsError, SourceError
 from tasks.core.line import Line
-from tasks.forgotten import Subject, path, take_out
+from tasks.forgotten import Subject, heed, named, path, take_out
 from tasks.sources import parse_sources
 from tasks.sync import sync
 from tasks.text import TextSettings, split_key
@@ -140,3 +140,55 @@ def test_another_salt_is_refused(workdir):
     with pytest.raises(SourceError, match=r"written with another `text\.split_salt`"):
         sync(LINE, sources(), TextSettings(split_salt="other"))
     assert texts() == []
+
+
+def write_events(*rows):
+    Path("a.csv").write_text("text,who\n" + "".join(f"{text},{who}\n" for text, who in rows))
+
+
+def take(policy, *rows):
+    """Sync events of users under a policy; the texts that are in the inbox then."""
+    write_events(*rows)
+    sync(LINE, sources(text="text", group="who"), TextSettings(group=policy))
+    return sorted(texts())
+
+
+def of_user(*users):
+    return Subject(groups=named(users, SALT))
+
+
+@pytest.mark.parametrize("policy", ["keep", "hash"])
+def test_by_user_now_and_whatever_comes_later(workdir, policy):
+    events = [("one", "ann"), ("two", "Ann"), ("one", "bo"), ("three", "ann"), ("ann", "bo"), ("of nobody", "")]
+    take(policy, *events)
+    taken = take_out(LINE, of_user("ann"), SALT)
+    assert taken.rows == len(taken.ids) == 2
+    others = ["ann", "of nobody", "one", "two"]
+    assert sorted(texts()) == others, "a text that is called as the user, and another user, stay"
+    assert take(policy, *events, ("new", "ann"), ("newer", "bo")) == sorted([*others, "newer"])
+    assert "ann" not in path(LINE).read_text()
+
+
+def test_by_user_whatever_the_policy_was_when_the_events_came(workdir):
+    take("keep", ("one", "7"), ("two", "8"))
+    assert take("hash", ("one", "7"), ("two", "8"), ("three", "7"), ("four", "8")) == ["four", "one", "three", "two"]
+    assert take_out(LINE, of_user("7.0"), SALT).rows == 2, "a number that a column with gaps made a float"
+    assert sorted(texts()) == ["four", "two"]
+    assert take("keep", ("five", "7"), ("six", "8")) == ["four", "six", "two"]
+
+
+def test_events_of_a_user_that_came_from_elsewhere(workdir):
+    take("hash", ("one", "ann"), ("two", "bo"))
+    (batch,) = inbox.batches(LINE)
+    elsewhere = batch.read_bytes()
+    batch.unlink()
+    assert take_out(LINE, of_user("ann"), SALT).rows == 0, "nobody here knew these events"
+    batch.write_bytes(elsewhere)
+    assert heed(LINE, SALT) == 1
+    assert texts() == ["two"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "nan"])
+def test_nobody_is_no_user(name):
+    with pytest.raises(SettingsError, match="named by nothing"):
+        named(["ann", name], SALT)

@@ -67,3 +67,8 @@ def test_by_the_id_of_the_feed_and_of_a_line_the_product_is_named(told):
 def test_nobody_sends_a_product_requests(wire):
     with pytest.raises(SettingsError, match="finance is a product"):
         forget("finance", ["r1"], [], [])
+
+
+def test_a_product_has_no_users(wire):
+    with pytest.raises(SettingsError, match="finance is a product, whose rows are of no user"):
+        forget("finance", [], [], [], ["ann"])
