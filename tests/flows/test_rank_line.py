@@ -184,6 +184,12 @@ def test_settings_that_do_not_suit_are_told(project, workdir):
         (("split",), {}, "split.by is text, but a line of kind rank allows time_in_group alone"),
         (("export",), {"variants": ["fp32", "int8"]}, "export.variants"),
         (("compare",), {}, "compare.decide_by is accuracy"),
+        (
+            ("sources",),
+            [{"name": "live", "kind": "log", "line": "toy"}],
+            "sources.0 is of kind log: its rows are",
+        ),
+        (("sources",), [{"name": "team", "kind": "answers", "line": "toy"}], "sources.0 is of kind answers"),
     ):
         params = yaml.safe_load((project / "params.yaml").read_text())
         block = params["lines"]["toy"]
