@@ -83,7 +83,7 @@ def attempt(name: str, number: str, why: str, drift: bool = False) -> Result:
     except _EndedError as ended:
         outcome, reason = ended.outcome, str(ended)
     except RejectedError as error:
-        outcome, reason = "rejected", str(error)
+        outcome, reason = "rejected", _as_kept(str(error), name, number)
         told["commit"] = None  # its branch goes: nobody can promote it
     except (TidegateError, OSError) as error:
         if isinstance(error, OSError) and disk_full(error) is None:
@@ -159,6 +159,13 @@ def _promoted(case: Case, commit: str, on: str, why: str) -> str:
     finally:
         if not seen and not deploy.points_to(case):
             publish.take_back(publish.tags(name, commit) - before)
+
+
+def _as_kept(said: str, line: str, number: str) -> str:
+    """What a gate said, with the place in which its evidence stays: the worktree that it named goes."""
+    for stage in sorted({stage for stage, _ in EVIDENCE}):
+        said = said.replace(str(Line(line).folder / stage), str(loop.evidence(line, number) / stage))
+    return said
 
 
 def keep_evidence(line: str, number: str) -> None:
