@@ -239,7 +239,7 @@ def _title(made: Observation, kind: Kind) -> str:
     matters = {check.name for check in made.checks if check.severity in ("warning", "severe")}
     if matters == {clicks.NAME}:
         return FEWER_CLICKS
-    lists = clicks.NAME in {one.name for one in [*made.checks, *made.skipped]}
+    lists = clicks.NAME in {*(one.name for one in made.checks), *(one.name for one in made.skipped)}
     return TAKEN_LATER if lists and kind == "performance" else TITLES[kind]
 
 
