@@ -105,6 +105,7 @@ class Dag:
         What is registered has a tag, and what the loop proposes a branch. Raises BusyError while DVC is at work.
         """
         # force: a clone that holds a part of the data is no fault; of a folder whose list is nowhere nothing is whole.
+        logging.getLogger("dvc.output").setLevel(logging.ERROR)  # of lines that were never run it would tell each file
         named = {"all_tags": True, "all_branches": True, "all_experiments": True, "force": True}
         cache = self.repo.cache.local
         with _plain_errors():

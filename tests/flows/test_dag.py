@@ -1,4 +1,4 @@
-"""What is read of DVC's record while somebody writes it."""
+"""DVC's record and cache: what is read while somebody writes, and what is said of it."""
 
 import threading
 import time
@@ -22,12 +22,18 @@ stages:
 
 
 @pytest.fixture
-def recorded(workdir):
-    """A project whose stage was run: its dvc.lock."""
+def project(workdir):
+    """A project with a stage that was never run."""
     Path("dvc.yaml").write_text(STAGES)
     make_repository(workdir)
+    return workdir
+
+
+@pytest.fixture
+def recorded(project):
+    """The dvc.lock of one whose stage was run."""
     Repo().reproduce()
-    return workdir / "dvc.lock"
+    return project / "dvc.lock"
 
 
 @pytest.mark.parametrize("written", [0.0, 0.5])
@@ -50,3 +56,8 @@ def test_a_record_that_is_being_written_is_waited_for(recorded, written):
     finally:
         writer.join()
     assert dag.status(stage) == [] and all(out.hash_info for out in stage.outs)
+
+
+def test_what_was_never_run_is_no_word_when_garbage_is_collected(project, caplog):
+    assert Dag().collect_garbage(dry_run=True) == (0, 0)
+    assert caplog.messages == []
