@@ -10,12 +10,12 @@ import sys
 
 from pydantic import BaseModel, ConfigDict
 
-from flows import approvals, commits, deploy, inherit, loop, promote, publish, world
+from flows import approvals, commits, deploy, inherit, loop, news, promote, publish
 from flows.examine import Case, current_champion, release_of
 from flows.git import git
 from flows.loop import Outcome
 from flows.server import server, settle
-from flows.settings import LineSettings, load
+from flows.settings import load
 from flows.worktree import branch
 from flows.world import VERSIONS
 from tasks.bundle import release_id
@@ -24,12 +24,10 @@ from tasks.core.files import atomic
 from tasks.core.line import Line
 from tasks.core.quiet import silence
 from tasks.core.stage import end_with_parent
-from tasks.sources import LogSource
 
 log = logging.getLogger("tidegate")
 
 RESULT = "result.json"
-NO_NEWS = "No source has new rows, or the prediction log too few new labels to learn from."
 TRIES = 3  # pushes: each that is rejected follows on somebody else's promotion
 EVIDENCE = (
     ("validate", "verdict.json"), ("quality_gate", "verdict.json"), ("quality_gate", "gate.html"),
@@ -68,38 +66,30 @@ def attempt(name: str, number: str, why: str, drift: bool = False) -> Result:
         settings = load([name])[name]
         line = Line(name, settings.kind)
         publish.fetch()
+        news.require_committed(settings)
         inherit.inbox(line, settings)
-        if drift and not world.has_news(line, settings):
-            raise _EndedError("nothing_new", f"{NO_NEWS} `tidegate wanted {name}` names the rows to label.")
+        if drift and not news.taken_in(line, settings):
+            raise _EndedError("nothing_new", f"No source brought new rows. {news.wanted(line, settings)}")
         known = _known(line)
         _release(name)
         told["rows_until"] = inherit.rows_until(line)
         told["release"] = release = release_id(line.file("release", "bundle"))
         if release in known:
-            raise _EndedError(
-                "nothing_new", f"What was taken in changes no model: {known[release]}. {_labels(settings)}"
-            )
+            said = f"What was taken in changes no model: {known[release]}. {news.wanted(line, settings)}"
+            raise _EndedError("nothing_new", said)
         told["commit"] = commit = _recorded(line)
         publish.push_data(line)
         outcome, reason = _decide(Case.open(name, release), commit, branch(name, number), why)
     except _EndedError as ended:
         outcome, reason = ended.outcome, str(ended)
     except RejectedError as error:
-        outcome, reason = "rejected", str(error)
+        outcome, reason = "rejected", _as_kept(str(error), name, number)
         told["commit"] = None  # its branch goes: nobody can promote it
     except (TidegateError, OSError) as error:
         if isinstance(error, OSError) and disk_full(error) is None:
             raise
         outcome, reason = "failed", str(disk_full(error) or error)
     return Result(outcome=outcome, reason=reason, **told)
-
-
-def _labels(settings: LineSettings) -> str:
-    """What would bring news: labels, where the line learns from live traffic."""
-    least = next((source.min_new for source in settings.sources if isinstance(source, LogSource)), None)
-    if least is None:
-        return "A source of kind log would bring what people said of its answers."
-    return f"It takes {least} new labels: `tidegate wanted` exports the rows whose labels would tell most."
 
 
 def _known(line: Line) -> dict[str, str]:
@@ -169,6 +159,13 @@ def _promoted(case: Case, commit: str, on: str, why: str) -> str:
     finally:
         if not seen and not deploy.points_to(case):
             publish.take_back(publish.tags(name, commit) - before)
+
+
+def _as_kept(said: str, line: str, number: str) -> str:
+    """What a gate said, with the place in which its evidence stays: the worktree that it named goes."""
+    for stage in sorted({stage for stage, _ in EVIDENCE}):
+        said = said.replace(str(Line(line).folder / stage), str(loop.evidence(line, number) / stage))
+    return said
 
 
 def keep_evidence(line: str, number: str) -> None:

@@ -40,11 +40,11 @@ class Dag:
     def stages(self, line: str, until: str | None = None) -> list["PipelineStage"]:
         """The stages of a line as far as `until`, each after what it depends on.
 
-        Raises SettingsError when no stage is called `until`.
+        Raises SettingsError when no stage is called `until`, BusyError while DVC is at work for seconds.
         """
         import networkx as nx
 
-        with _plain_errors():
+        with _plain_errors(), self.repo.lock:  # who writes dvc.lock, which is not done at once, holds it too
             order = nx.dfs_postorder_nodes(self.repo.index.graph)
             stages = [stage for stage in order if stage.addressing.endswith(f"@{line}")]
         names = [stage_name(stage) for stage in stages]
@@ -105,6 +105,7 @@ class Dag:
         What is registered has a tag, and what the loop proposes a branch. Raises BusyError while DVC is at work.
         """
         # force: a clone that holds a part of the data is no fault; of a folder whose list is nowhere nothing is whole.
+        logging.getLogger("dvc.output").setLevel(logging.ERROR)  # of lines that were never run it would tell each file
         named = {"all_tags": True, "all_branches": True, "all_experiments": True, "force": True}
         cache = self.repo.cache.local
         with _plain_errors():

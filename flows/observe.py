@@ -39,6 +39,7 @@ SKEW = timedelta(minutes=5)
 """Clocks of machines differ by less; a row later than that bears a wrong time."""
 BEFORE = 20  # observations that end where this window begins, or earlier
 FEWER_CLICKS = "users take something from fewer of their lists"
+TAKEN_LATER = "users take less often what their lists have first"
 TITLES: dict[Kind, str] = {
     "drift": "live traffic is not what the model was made for",
     "performance": "the model answers more texts wrongly",
@@ -224,15 +225,22 @@ def _told(made: Observation) -> Observation:
     if made.confirmed:
         fell = any(check.name == "performance" and check.drifted for check in made.checks)
         kind: Kind = "performance" if fell else "drift"
-        matters = {check.name for check in made.checks if check.severity in ("warning", "severe")}
-        title = FEWER_CLICKS if matters == {clicks.NAME} else TITLES[kind]
-        alerts.raise_alert(made.line, kind, made.severity, title, made.reason, made.id)
+        alerts.raise_alert(made.line, kind, made.severity, _title(made, kind), made.reason, made.id)
         _emit(made)
     elif made.health == "green":
         for kind in TITLES:
             alerts.resolve(made.line, kind, f"A window of {made.rows:,} rows shows no drift that matters.")
     watched.watch(datetime.now(UTC))
     return made
+
+
+def _title(made: Observation, kind: Kind) -> str:
+    """What is wrong, in the words of what the line gives: answers, or lists."""
+    matters = {check.name for check in made.checks if check.severity in ("warning", "severe")}
+    if matters == {clicks.NAME}:
+        return FEWER_CLICKS
+    lists = clicks.NAME in {*(one.name for one in made.checks), *(one.name for one in made.skipped)}
+    return TAKEN_LATER if lists and kind == "performance" else TITLES[kind]
 
 
 def _emit(made: Observation) -> None:

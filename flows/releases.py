@@ -10,18 +10,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows import approvals, deploy, figures, registry, store
+from flows import approvals, deploy, registry, store
 from flows.examine import current_champion, release_of
 from flows.settings import load
 from serving.deployment import Pointer
 from tasks.bundle import MANIFEST, read_manifest
 from tasks.compare import NAME, read
-from tasks.comparison import Comparison
+from tasks.comparison import METRICS, Comparison
 from tasks.core.errors import TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
 
-HEAD = ("release", "version", "state", "made", "by", "verdicts", "{measured}", "against champion")
+BEFORE, AFTER = ("release", "version", "state", "made", "by", "verdicts"), ("against champion",)
+"""Columns on either side of that of the figure."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class State:
     """What is the same for all rows: who is champion, what the serving folder says."""
 
     line: Line
+    metric: str
+    """What challengers are compared by, and so what is shown of each release."""
     versions: dict[str, str]
     """Release to version."""
     champion: str | None
@@ -52,15 +55,16 @@ class Row:
     gates: int = 0
     """Its verdicts; none where its manifest is gone."""
     rejecting: Sequence[str] = ()
-    figure: figures.Told | None = None
-    """The main one of its kind, on its own test rows."""
+    figure: float | None = None
+    """The line's metric on its own test rows."""
     against: Comparison | None = None
     """The kept comparison with the champion."""
 
 
 def rows(name: str) -> tuple[State, list[Row]]:
     """Every release of a line, those in the store first, the newest before the older; nothing is computed."""
-    state = _state(Line(name, load([name])[name].kind))
+    settings = load([name])[name]
+    state = _state(Line(name, settings.kind), settings.compare.decide_by)
     stored = store.releases(name)
     elsewhere = [release for release in state.versions if release not in {one.id for one in stored}]
     return state, [
@@ -69,16 +73,11 @@ def rows(name: str) -> tuple[State, list[Row]]:
     ]
 
 
-def measured(found: Sequence[Row]) -> str:
-    """What the figures of a line's releases are called."""
-    return next((row.figure.name for row in found if row.figure), figures.MAIN)
-
-
 def show(name: str) -> None:
     """Print a table of the releases, the newest first; nothing is computed and nothing fetched."""
     console, (state, found) = Console(), rows(name)
     table = Table(title=f"{name}: releases", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in (column.format(measured=measured(found)) for column in HEAD):
+    for column in (*BEFORE, METRICS[state.metric], *AFTER):
         table.add_column(column, overflow="fold", no_wrap=column in ("release", "version"))
     if not found:
         console.print(f"{name} has no release. `tidegate run {name}` makes one.", markup=False, highlight=False)
@@ -92,7 +91,7 @@ def show(name: str) -> None:
         console.print(f"{name} has no champion. `tidegate promote {name}` makes one.", markup=False, highlight=False)
 
 
-def _state(line: Line) -> State:
+def _state(line: Line, metric: str) -> State:
     current = current_champion(line)
     try:
         pointer = deploy.serving_folder().pointer(line.name)
@@ -101,7 +100,7 @@ def _state(line: Line) -> State:
     versions = {
         version.release(line) or version.commit[:7]: version.version for version in registry.versions(line.name)
     }
-    return State(line, versions, release_of(line, current) if current else None, pointer)
+    return State(line, metric, versions, release_of(line, current) if current else None, pointer)
 
 
 def _row(state: State, release: str, folder: Path | None, made: str) -> Row:
@@ -116,7 +115,7 @@ def _row(state: State, release: str, folder: Path | None, made: str) -> Row:
         restored=restored,
         gates=len(verdicts),
         rejecting=[gate for gate, verdict in verdicts.items() if verdict["verdict"] != "pass"],
-        figure=_figure(folder),
+        figure=_figure(folder, state.metric),
         against=_against(state, release, folder),
     )
 
@@ -136,7 +135,7 @@ def _cells(state: State, row: Row) -> list[str]:
         row.made[:16].replace("T", " "),
         f"restored by {row.by}" if row.restored else row.by,
         verdicts if row.gates else "broken",
-        "" if row.figure is None else row.figure.shown,
+        "" if row.figure is None else f"{row.figure:.1%}",
         _compared(state, row),
     ]
 
@@ -162,9 +161,10 @@ def _maker(folder: Path) -> tuple[str, bool]:
     return str(who.get("name") or who.get("email") or who.get("deployment") or "?"), bool(content.get("restored"))
 
 
-def _figure(folder: Path) -> figures.Told | None:
+def _figure(folder: Path, metric: str) -> float | None:
     metrics = folder / "evidence/evaluate_metrics.json"
-    return next(iter(figures.told(read_json(metrics))), None) if metrics.exists() else None
+    found = read_json(metrics).get(metric) if metrics.exists() else None
+    return None if found is None else float(found)
 
 
 def _against(state: State, release: str, folder: Path) -> Comparison | None:

@@ -30,6 +30,9 @@ log = logging.getLogger("tidegate")
 LOG = "log.txt"
 NAMES = {"promoted": "Promoted", "proposed": "Proposed", "nothing_new": "NothingNew"}
 """State names of runs that ended well."""
+FAILED, STOPPED = "retraining failed", "retraining has stopped"
+NOTHING_NEW = "it drifts, and nothing new has come to learn from"
+"""Titles of alerts: what shows one says whose it is."""
 EXIT_CODES = {"rejected": RejectedError.exit_code, "failed": TidegateError.exit_code}
 """Of attempts that did not."""
 
@@ -87,7 +90,7 @@ def _refuse(line: str, observation: str, settings: LoopSettings) -> None:
     refused = loop.refusal(line)
     if refused is not None:
         if refused == loop.stopped(line, settings):
-            alerts.raise_alert(line, "loop", "warning", f"Retraining of {line} has stopped", refused, observation)
+            alerts.raise_alert(line, "loop", "warning", STOPPED, refused, observation)
         raise RefusedError(refused)
 
 
@@ -138,13 +141,11 @@ def _tell(line: str, done: Attempt, settings: LoopSettings) -> None:
     """Raise or resolve the loop's alert."""
     stopped = loop.stopped(line, settings)
     if done.outcome == "failed":
-        alerts.raise_alert(line, "loop", "warning", f"Retraining of {line} failed", done.reason, done.observation)
+        alerts.raise_alert(line, "loop", "warning", FAILED, done.reason, done.observation)
     elif done.outcome == "nothing_new" and done.observation is not None:
-        alerts.raise_alert(
-            line, "loop", "warning", f"{line} drifts and has no new labels", done.reason, done.observation
-        )
+        alerts.raise_alert(line, "loop", "warning", NOTHING_NEW, done.reason, done.observation)
     elif stopped is not None:
         said = f"{stopped} The last: {done.reason}"
-        alerts.raise_alert(line, "loop", "warning", f"Retraining of {line} has stopped", said, done.observation)
+        alerts.raise_alert(line, "loop", "warning", STOPPED, said, done.observation)
     else:
         alerts.resolve(line, "loop", done.reason)

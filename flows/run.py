@@ -9,6 +9,7 @@ from flows.lock import hold
 from flows.scheduled import TAG
 from flows.server import server, settle
 from flows.settings import LineSettings, load
+from tasks.bundle import release_id
 from tasks.core.errors import RejectedError
 from tasks.core.line import Line
 from tasks.verdict import require
@@ -58,7 +59,7 @@ def idle(line: Line, settings: LineSettings, dag: Dag, until: str | None) -> str
             return error
     if until not in (None, "release"):
         return f"as far as {until}"
-    return f"release {store.releases(line.name)[0].id}" if store.holds(line) else None
+    return f"release {release_id(line.file('release', 'bundle'))}" if store.holds(line) else None
 
 
 def _say(name: str, found: str | RejectedError) -> int:

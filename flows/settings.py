@@ -33,7 +33,7 @@ from tasks.products import Product, misused
 from tasks.quality_gate import QualityGateSettings
 from tasks.release import ReleaseSettings
 from tasks.release_gate import ReleaseGateSettings
-from tasks.sources import Source, Sources
+from tasks.sources import AnswersSource, LogSource, Source, Sources
 from tasks.split import SplitSettings
 from tasks.text import TextSettings
 from tasks.train import TrainSettings
@@ -111,6 +111,12 @@ class LineSettings(Sources):
                 every = " or ".join("null" if value is None else str(value) for value in allowed)
                 what = "given" if isinstance(given, BaseModel) else given
                 problems.append(f"{path} is {what}, but a line of kind {self.kind} allows {every} alone")
+        problems += [
+            f"sources.{number} is of kind {source.kind}: its rows are texts and what people said of them, and those of "
+            f"a line of kind {self.kind} are events. Bring what users did from where it is kept"
+            for number, source in enumerate(self.sources)
+            if isinstance(source, LogSource | AnswersSource) and not of.TEXTS
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self

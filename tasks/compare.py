@@ -206,6 +206,6 @@ def warnings(content: Mapping[str, Any], rows: "pd.DataFrame", challenger: Relea
             f"{content['proposals']} challengers have been compared on this test set, more than {limit}: the best of "
             "many is partly luck. Take in new rows before the next one."
         )
-    if absent := sorted(champion.sources() - set(rows["source"])):
-        said.append(f"No row of {', '.join(absent)}, which the champion knows, is among those compared.")
+    if absent := sorted(champion.judging() - set(rows["source"])):
+        said.append(f"No row of {', '.join(absent)}, by which the champion was judged, is among those compared.")
     return said

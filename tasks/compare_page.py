@@ -20,6 +20,7 @@ def page(comparison: Comparison, table: "pd.DataFrame", kind: str) -> str:
     """compare.html. `table` is the kind's table of answers, with texts."""
     shown = sorted(comparison.slices, key=lambda part: -part.found.rows)[:MOST_SLICES]
     slices = [part for part in comparison.slices if part in shown]
+    of = load(kind, "compare")
     return report.render(
         "compare.html.j2",
         title=f"{comparison.line}: challenger against champion",
@@ -29,7 +30,8 @@ def page(comparison: Comparison, table: "pd.DataFrame", kind: str) -> str:
         names=METRICS,
         badges=BADGES,
         forest=report.data_uri(report.png(forest(comparison, slices))),
-        **load(kind, "compare").examples(table),
+        right=getattr(of, "RIGHT", ""),
+        **of.examples(table),
     )
 
 

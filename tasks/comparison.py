@@ -162,7 +162,7 @@ def sentence(found: Difference, same: bool = False) -> str:
         said = said if points != "0.0" else "gets as many right"
     else:
         name, kind = METRICS[found.metric], ("higher", "lower")
-        said = f"has a {name} {points} points {_way(found.difference, *kind)}"
+        said = f"has {'an' if name.startswith('N') else 'a'} {name} {points} points {_way(found.difference, *kind)}"
         said = said if points != "0.0" else f"has the same {name}"
     return (
         f"The challenger {said} ({_span(found.low, found.high, kind)}) {where}: {found.outcome}{_would_decide(found)}."

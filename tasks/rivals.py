@@ -67,7 +67,11 @@ class Release:
     def sources(self) -> set[str]:
         """The sources it knows."""
         ingested = read_json(self.folder / "evidence/ingest_provenance.json").get("sources", {})
-        return {*ingested, *read_parquet(self.folder / "reference/rows.parquet", ["source"])["source"]}
+        return {*ingested, *self.judging()}
+
+    def judging(self) -> set[str]:
+        """Those of its sources whose rows judge: not the ones that only teach, or tell of items alone."""
+        return {*read_parquet(self.folder / "reference/rows.parquet", ["source"])["source"]}
 
     def salt(self) -> str:
         """What its split keys are made with."""

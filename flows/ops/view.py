@@ -23,6 +23,7 @@ from flows.ops.health import Judged, judge
 from flows.ops.timeline import Timeline
 from flows.registry import Assigned
 from flows.releases import Row
+from tasks.comparison import METRICS
 from tasks.core.errors import TidegateError
 from tasks.drift.result import Observation
 from tasks.verdict import Verdict
@@ -49,14 +50,11 @@ class Registered:
     earlier: Sequence[str] = ()
     """Versions that a rollback can go back to, the nearest first."""
     rows: Sequence[Row] = ()
+    metric: str = "accuracy"
+    """What `figure` of the rows is."""
     verdicts: Sequence[Verdict] = ()
     """Of the champion's release."""
     problems: Sequence[str] = ()
-
-    @property
-    def measured(self) -> str:
-        """What the figures of `rows` are called."""
-        return releases.measured(self.rows)
 
 
 @dataclass(frozen=True)
@@ -159,6 +157,7 @@ def registered(line: str) -> Registered:
         history=history,
         earlier=list(dict.fromkeys(one.version for one in reversed(earlier))),
         rows=found[1] if found else (),
+        metric=METRICS[found[0].metric] if found else "accuracy",
         verdicts=tried("verdicts", lambda: _verdicts(line, release), []) if release else (),
         problems=tried.problems,
     )

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows import attempt, deploy, leftovers, loop, promote, publish, recovery, registry, worktree
+from flows import attempt, deploy, leftovers, loop, news, promote, publish, recovery, registry, worktree
 from flows.examine import Case
 from flows.git import git
 from flows.loop import Attempt
-from tasks.core.errors import StageError, TidegateError
+from tasks.core.errors import RejectedError, StageError, TidegateError
+from tasks.core.files import write_json
 from tasks.core.line import Line
 
 LINE = Line("sentiment")
@@ -94,6 +95,21 @@ def test_where_people_decide_it_waits(case):
     assert "waits for an approver until" in reason
     assert BRANCH in elsewhere("branch")
     assert champion() != case.release
+
+
+def test_a_rejection_names_the_evidence_that_stays(case, monkeypatch):
+    write_json(LINE.file("quality_gate", "verdict.json"), {"verdict": "reject"})
+
+    def rejected(name):
+        raise RejectedError(f"quality_gate rejects. The evidence is in {LINE.file('quality_gate', 'x').parent}.")
+
+    monkeypatch.setattr(attempt, "_release", rejected)
+    monkeypatch.setattr(news, "require_committed", lambda _: None)
+    done = attempt.attempt("sentiment", "now", "drift")
+    attempt.keep_evidence("sentiment", "now")
+    kept = Path(done.reason.partition("The evidence is in ")[2].removesuffix("."))
+    assert done.outcome == "rejected" and (kept / "verdict.json").exists()
+    assert not kept.is_relative_to(LINE.folder)
 
 
 @pytest.fixture

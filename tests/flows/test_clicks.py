@@ -9,7 +9,7 @@ from answers import put
 from traffic import check
 
 from flows import alerts, observations
-from flows.observe import FEWER_CLICKS, monitor_line
+from flows.observe import FEWER_CLICKS, TAKEN_LATER, monitor_line
 from flows.telling import markdown
 from serving.log.record import Answered, Feedback
 from tasks.drift.examine import Findings
@@ -68,8 +68,11 @@ def test_as_many_as_before_is_no_fall(lists):
     assert not same.drifted and seen.click_through.value == pytest.approx(1 / 3)
 
 
-def test_the_alert_says_that_it_is_about_lists(lists, found):
+@pytest.mark.parametrize(
+    ("checks", "title"), [(["click_through"], FEWER_CLICKS), (["click_through", "performance"], TAKEN_LATER)]
+)
+def test_the_alert_says_that_it_is_about_lists(lists, found, checks, title):
     lists(hours=1, every=3, name="now")
-    found(Findings("severe", "Fewer.", [check(name="click_through")]))
+    found(Findings("severe", "Fewer.", [check(name=name) for name in checks]))
     monitor_line("sentiment")
-    assert [alert.title for alert in alerts.open_alerts("sentiment")] == [FEWER_CLICKS]
+    assert [alert.title for alert in alerts.open_alerts("sentiment")] == [title]

@@ -1,4 +1,4 @@
-"""The loop on a whole line: traffic of another kind, its labels, a better model that serves."""
+"""The loop on whole lines: traffic of another kind, its labels, a better model that serves; new events."""
 
 import shutil
 import subprocess
@@ -11,8 +11,10 @@ import yaml
 from answers import answered, labelled
 from commands import tidegate
 from conftest import NOUNS
+from tasting import events, taste_params
+from toy import make_repository
 
-from flows import loop, promote, registry
+from flows import alerts, loop, promote, registry
 from flows.server import settle
 from serving.log import store
 from serving.log.database import migrate, open_database, writing
@@ -78,3 +80,41 @@ def test_drift_leads_to_a_better_champion_and_then_to_nothing_new(project):
     assert told.returncode == 0
     assert f"release {first.release} is champion already" in told.stdout
     assert "It takes 50 new labels" in told.stdout
+
+
+@pytest.fixture
+def shop(checkout, tiny_encoder, prefect_url, monkeypatch):
+    """A line of events, whose first release is champion; what comes after it is promoted by itself."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_url)
+    params = taste_params(tiny_encoder)
+    params["lines"]["toy"] |= {"promote": {"automatic": True}, "loop": {"retrain": True}}
+    params["lines"]["toy"]["compare"]["margin"] = 0.2  # of so few users
+    params["serving"] = {"port": 0}
+    files = {"params.yaml": yaml.safe_dump(params), "questions.csv": events().to_csv(index=False)}
+    files |= {f"data/toy/{name}.yaml": "[]\n" for name in ("expectations", "behaviour")}
+    for name, content in (files | {"data/toy/labelling/README.md": "None.\n"}).items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(content)
+    make_repository(checkout)
+    ran = tidegate("run", "toy")
+    assert ran.returncode == 0, ran.stdout
+    monkeypatch.setattr(promote, "tried", lambda line, bundle: promote.Chosen("fp32"))
+    promote.promote("toy", None, "Ada", "first")
+    return checkout
+
+
+def test_new_events_make_a_new_champion_once_they_are_committed(shop):
+    settle()
+    from flows.retrain import NOTHING_NEW, retrain
+
+    Path("questions.csv").write_text(events(people=75).to_csv(index=False))
+    state = retrain("toy", "20260501T000000-abcdef", "warning", return_state=True)
+    assert state.name == "NothingNew"
+    assert "new events and items: bring them by its sources. Of questions.csv the last commit counts." in state.message
+    [alert] = alerts.open_alerts("toy")
+    assert alert.title == NOTHING_NEW and "label" not in alert.reason
+    subprocess.run(["git", "commit", "-qam", "events"], check=True)
+    state = retrain("toy", "20260502T000000-abcdef", "warning", return_state=True)
+    assert state.name == "Promoted", state.message
+    assert registry.history("toy")[-1].record.comparison.metric == "ndcg_at_10"
+    assert alerts.open_alerts("toy") == []

@@ -374,6 +374,7 @@ def test_the_table_says_where_each_release_stands(champions):
     assert "champion; serves (fp32)" in rows[champions["good"]]
     assert "Mara" in rows[champions["good"]]
     assert "3 pass" in rows[champions["good"]]
+    assert " accuracy " in done.stdout
     assert "v0.1.0" in rows[champions["bad"]]
     assert "are not in the store" in done.stdout
 

@@ -142,19 +142,19 @@ def test_status_tells_the_figures_of_the_kind(project, monkeypatch):
     assert float(status.figure(LINE, "train").removeprefix("validation score ")) > 0.1
 
 
-def test_releases_are_told_by_the_figure_of_the_kind(project, tmp_path, monkeypatch, capsys):
+def test_releases_are_told_by_the_figure_that_the_line_decides_by(project, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(project)
     kept = shutil.copytree(BUNDLE, tmp_path / "toy/0123456789ab")
     shutil.copy(LINE.file("release", "provenance.json"), kept)
     monkeypatch.setattr(store, "STORE", tmp_path)
-    monkeypatch.setattr(releases, "_state", lambda line: releases.State(line, {}, None, None))
+    monkeypatch.setattr(releases, "_state", lambda line, metric: releases.State(line, metric, {}, None, None))
     ndcg = read_json(LINE.file("evaluate", "metrics.json"))["ndcg_at_10"]
     _, [row] = releases.rows("toy")
-    assert row.figure == ("NDCG@10", ndcg)
+    assert row.figure == ndcg
     monkeypatch.setenv("COLUMNS", "160")
     releases.show("toy")
     told = capsys.readouterr().out
-    assert "NDCG@10" in told and f"{ndcg:.4f}" in told and "accuracy" not in told
+    assert "NDCG@10" in told and f"{ndcg:.1%}" in told and "accuracy" not in told
 
 
 def test_a_profile_holds_no_events_against_histories(project, monkeypatch):
@@ -219,7 +219,8 @@ def test_two_releases_are_compared_over_the_same_users(project, tmp_path, tiny_e
     assert found.rows == judged > 50, "what one was trained on, the other was as well"
     assert [one.metric for one in found.differences] == ["ndcg_at_10", "hit_at_10"]
     assert found.deciding.low <= found.deciding.difference <= found.deciding.high
-    assert "NDCG@10" in found.sentence and "NDCG@10" in (tmp_path / "compare.html").read_text()
+    page = (tmp_path / "compare.html").read_text()
+    assert "an NDCG@10" in found.sentence and "NDCG@10 on parts" in page and "A list of ten is right" in page
     again = compare(ours, ours, settings, tmp_path)
     assert again.deciding.difference == 0
 
@@ -232,6 +233,12 @@ def test_settings_that_do_not_suit_are_told(project, workdir):
         (("split",), {}, "split.by is text, but a line of kind rank allows time_in_group alone"),
         (("export",), {"variants": ["fp32", "int8"]}, "export.variants"),
         (("compare",), {}, "compare.decide_by is accuracy"),
+        (
+            ("sources",),
+            [{"name": "live", "kind": "log", "line": "toy"}],
+            "sources.0 is of kind log: its rows are",
+        ),
+        (("sources",), [{"name": "team", "kind": "answers", "line": "toy"}], "sources.0 is of kind answers"),
     ):
         params = yaml.safe_load((project / "params.yaml").read_text())
         block = params["lines"]["toy"]

@@ -102,5 +102,5 @@ def test_an_attempt_that_cannot_begin_is_recorded_and_told(line):
     done = tidegate("retrain", "toy", "--why", "try")
     assert done.returncode == 1
     assert "failed: first of toy ended with exit code 1" in done.stdout
-    assert [alert.title for alert in alerts.open_alerts("toy")] == ["Retraining of toy failed"]
+    assert [alert.title for alert in alerts.open_alerts("toy")] == ["retraining failed"]
     assert left() == ([], [])

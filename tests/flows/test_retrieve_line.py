@@ -26,12 +26,15 @@ from serving.hub import Hub
 from serving.metrics import Metrics
 from tasks import nearest, search
 from tasks.bundle import load_release, release_id
+from tasks.compare import compare
+from tasks.comparison import CompareSettings
 from tasks.core.errors import SettingsError, TidegateError
 from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.forgotten import Subject
 from tasks.inference import Model
 from tasks.kinds.retrieve import export
+from tasks.rivals import Release
 from tasks.team import hash_key, new_key
 
 LINE = Line("toy", "retrieve")
@@ -101,6 +104,20 @@ def test_both_variants_are_admissible_and_bring_their_base(project):
         base = search.read(project / BUNDLE / f"{variant}.answers.npz")
         assert base.ids == sorted(train["id"].to_pylist())
         assert np.linalg.norm(base.vectors, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_champion_that_lacks_an_answer_is_wrong_where_it_is_asked_for(project, tmp_path, tiny_encoder):
+    asked = questions(300)
+    fewer = asked[asked["answer"] != "people"]
+    params = question_params("questions.csv", tiny_encoder, "retrieve")
+    params["lines"]["toy"]["label"]["labels"] = None
+    older = walked(tmp_path / "older", params, fewer, BEHAVIOUR)
+    settings = CompareSettings(draws=200)
+    ours, theirs = (Release.open(folder / BUNDLE, settings) for folder in (project, older))
+    found = compare(ours, theirs, settings, tmp_path / "out")
+    assert found.outcome == "better" and found.accepted
+    parts = {part.name: part.found for part in found.slices if part.by == "label"}
+    assert parts["people"].champion == 0 and parts["people"].challenger > 0.5 and parts["music"].champion > 0.5
 
 
 def test_the_release_answers_alone_and_elsewhere(project, tmp_path):

@@ -128,9 +128,14 @@ def test_new_sources_must_be_better(bundle, other, tmp_path):
 
 def test_a_source_that_no_compared_row_comes_from_is_named(bundle, other, tmp_path):
     path = other / "evidence/ingest_provenance.json"
-    write_json(path, {**read_json(path), "sources": {"tweets": 5}})
+    write_json(path, {**read_json(path), "sources": {"items": 5}})  # they judge nothing, now as then
+    rows = read_parquet(other / "reference/rows.parquet")
+    rows.loc[rows.index[:5], "source"] = "tweets"
+    write_parquet(other / "reference/rows.parquet", rows)
     found = compare(opened(bundle), opened(sealed(other)), SETTINGS, tmp_path / "out")
-    assert "No row of tweets, which the champion knows, is among those compared." in found.warnings
+    assert found.warnings == [
+        "No row of tweets, by which the champion was judged, is among those compared.",
+    ]
 
 
 def test_looks_at_one_test_set_are_counted(bundle, other, tmp_path):

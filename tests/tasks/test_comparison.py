@@ -43,6 +43,11 @@ def found(outcome="better", difference=0.012, low=0.003, high=0.021, rows=2136, 
             "The challenger has a macro F1 0.4 points lower (from 1.1 points lower to 0.3 higher) on 2,136 rows that "
             "neither model has seen: not worse.",
         ),
+        (
+            found("better", 0.02, 0.01, 0.03, metric="ndcg_at_10"),
+            "The challenger has an NDCG@10 2.0 points higher (1.0 to 3.0) on 2,136 rows that neither model has seen: "
+            "better.",
+        ),
     ],
 )
 def test_a_sentence_for_a_manager(difference, words):

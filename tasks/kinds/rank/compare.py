@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SAME_LABELS = False
 """Items come and go: one that a release does not know it cannot list, and its list is worth the less."""
+RIGHT = "A list of ten is right that has an item which the user liked later; label is the first of these items."
+"""What right means to this kind, for readers of the page."""
 FIGURES = {"ndcg_at_10": "ndcg", "recall_at_10": "recall", "hit_at_10": "right"}
 COLUMNS = ["id", "source", "label", *(f"{side}{more}" for side in SIDES for more in ("", "_confidence", "_ndcg"))]
 """What rows.parquet holds of the table of answers; no history."""
@@ -70,10 +72,14 @@ def bootstrapped(table: "pd.DataFrame", metric: str, settings: "CompareSettings"
 
 
 def examples(table: "pd.DataFrame") -> dict[str, list[dict[Any, Any]]]:
-    """Up to ten users whose list only the challenger gets right (`won`), and only the champion (`lost`)."""
+    """Up to ten users whose list only the challenger gets right (`won`), and only the champion (`lost`).
+
+    Those first where both models are surest, as of other kinds.
+    """
     shown = ["text", "label", *(f"{side}{more}" for side in SIDES for more in ("", "_confidence"))]
     told = table.assign(text=[text if len(text) <= LONGEST else f"…{text[1 - LONGEST :]}" for text in table["text"]])
-    ordered = told.sort_values("id")
+    sure = told["challenger_confidence"] + told["champion_confidence"]
+    ordered = told.assign(sure=sure).sort_values(["sure", "id"], ascending=[False, True], kind="stable")
     ours, theirs = ordered["challenger_right"], ordered["champion_right"]
     return {
         name: ordered.loc[chosen, shown].head(MOST_EXAMPLES).to_dict("records")

@@ -2,17 +2,21 @@
 
 import re
 import shutil
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
 import ops_state
 import pytest
+import yaml
 from commands import tidegate
 from ops_page import COLOURS, HERE, field, send, sign_in
 
-from flows import alerts, loop, observations
+from flows import alerts, loop, observations, store
 from flows.web.wall import DOCUMENT, REPORT
+from tasks.core.files import write_json
 from tasks.core.line import STATE
+from tasks.drift.result import Figure
 
 WORDS = {"green": "Works", "amber": "Look at it", "red": "Act now", "grey": "Not known", "bare": "Not known"}
 
@@ -94,14 +98,18 @@ def test_figures_reach_as_far_as_asked(told, opened):
     assert all(chart["data"] == [] for chart in bare.values())
 
 
-def test_releases_bear_the_figure_of_their_kind(told, opened):
-    client = opened().client
-    assert "Test accuracy</th>" in (page := client.get("/lines/red").text) and "86.1%" in page
-    for release in (ops_state.OLD, ops_state.CHAMPION, ops_state.CHALLENGER):
-        figures = STATE / f"releases/green/{release}/evidence/evaluate_metrics.json"
-        figures.write_text('{"accuracy": 0.042, "ndcg_at_10": 0.2081}')
-    page = client.get("/lines/green").text
-    assert "NDCG@10</th>" in page and "0.2081" in page and "4.2%" not in page
+def test_releases_bear_the_figure_that_the_line_decides_by_and_lists_their_click_through(told, opened):
+    page = opened().client.get("/lines/green").text
+    assert "Test accuracy" in page and "86.1%" in page and "Click-through" not in page
+    params = yaml.safe_load((told / "params.yaml").read_text())
+    params["lines"]["green"]["compare"] = {"metrics": ["f1_macro"], "decide_by": "f1_macro"}
+    (told / "params.yaml").write_text(yaml.safe_dump(params))
+    write_json(store.STORE / f"green/{ops_state.CHAMPION}/evidence/evaluate_metrics.json", {"f1_macro": 0.642})
+    taken = Figure(value=0.307, low=0.29, high=0.32, rows=4321)
+    observations.keep(ops_state.observation(datetime.now(UTC), line="green", click_through=taken))
+    page = opened().client.get("/lines/green").text
+    assert "macro F1 in its tests" in page and "64.2%" in page and "Test accuracy" not in page
+    assert "Click-through" in page and "30.7%" in page and "4,321 lists" in page
 
 
 def test_what_users_and_records_say_is_escaped(told, opened):
