@@ -242,7 +242,8 @@ def _gap(answer: Mapping[str, float], expected: Mapping[str, Any], labels: Seque
     """The largest of an answer; of a list in shares of its first. What is not among the first has no more than they."""
     then = dict(zip(expected.get("listed", labels), expected["probabilities"], strict=True))
     least, scale = min(answer.values()), then[expected["label"]] if "listed" in expected else 1.0
-    return max(abs(answer[n] - p) if n in answer else max(0.0, p - least) for n, p in then.items()) / scale
+    gaps = [abs(answer[n] - p) if n in answer else max(0.0, p - least) for n, p in then.items()]
+    return float(max(gaps) / scale)
 
 
 def _policy(service: Service, bundle: Path) -> Check:

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows import approvals, deploy, figures, registry, store
+from flows import approvals, deploy, registry, store
 from flows.examine import current_champion, release_of
 from flows.settings import load
 from serving.deployment import Pointer
+from tasks import figures
 from tasks.bundle import MANIFEST, read_manifest
 from tasks.compare import NAME, read
 from tasks.comparison import Comparison

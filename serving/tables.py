@@ -197,7 +197,7 @@ class Parquet:
 
         schema = self._open().schema_arrow
         types: dict[Any, Any] = {str: pa.string(), bool: pa.bool_(), float: pa.float32()}
-        types |= {list[kind]: pa.list_(types[kind]) for kind in (str, float)}
+        types |= {list[str]: pa.list_(pa.string()), list[float]: pa.list_(pa.float32())}
         for name, kind in columns.items():
             schema = schema.append(pa.field(name, types[kind]))
         with pq.ParquetWriter(path, schema, compression="zstd") as file:
