@@ -11,7 +11,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +26,7 @@ from tasks.core.errors import RejectedError, StageError
 from tasks.core.files import read_json, read_parquet
 from tasks.core.line import STATE, Line
 from tasks.core.settings import Settings
+from tasks.kinds import load
 from tasks.verdict import Check, Verdict, limit
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _trial(line: Line, bundle: Path, manifest: Manifest, variant: str, folder: P
         try:
             address = _address(process, written, settings.start_seconds)
             with httpx.Client(base_url=address, timeout=REQUEST_SECONDS, trust_env=False) as client:
-                service = Service(line.name, client)
+                service = Service(line.name, client, load(manifest.kind, "serve").KEPT)
                 service.await_ready(settings.start_seconds)
                 checks, times = _ask(service, bundle, manifest, variant, settings)
                 checks.append(_memory(process.pid, settings))
@@ -147,9 +148,11 @@ def _trial(line: Line, bundle: Path, manifest: Manifest, variant: str, folder: P
 class Service:
     """One line of a running service, asked over HTTP."""
 
-    def __init__(self, line: str, client: "httpx.Client") -> None:
+    def __init__(self, line: str, client: "httpx.Client", top: int | None = None) -> None:
         self.line = line
         self.client = client
+        self.top = top
+        """Labels of an answer that are looked at, the most probable first; None: all."""
 
     def await_ready(self, seconds: float) -> None:
         """Wait until the line is served. Raises StageError when the release is refused, or not loaded in time."""
@@ -168,7 +171,8 @@ class Service:
 
     def predict(self, text: str) -> dict[str, float] | None:
         """Probabilities by label; None where the service takes no such text."""
-        answer = self._call("POST", f"/v1/lines/{self.line}/predict", {"texts": [text]})
+        body = {"texts": [text]} if self.top is None else {"texts": [text], "top": self.top}
+        answer = self._call("POST", f"/v1/lines/{self.line}/predict", body)
         if answer.status_code == NOT_TAKEN:
             return None
         found: dict[str, float] = self._json(answer)["predictions"][0]["probabilities"]
@@ -216,23 +220,30 @@ def _ask(
             outcome="pass" if labels == manifest.labels else "reject",
             note="" if labels == manifest.labels else f"the manifest says {', '.join(manifest.labels)}",
         ),
-        _warm_up(service, bundle, variant),
+        _warm_up(service, bundle, variant, manifest.labels),
         _policy(service, bundle),
     ]
-    agreement, times = _reference(service, bundle, variant, manifest.labels, settings)
+    agreement, times = _reference(service, bundle, variant, settings)
     p95 = float(np.percentile(times, 95))
     return [*checks, agreement, limit("p95_ms", p95, None, settings.p95_ms_max, len(times))], times
 
 
-def _warm_up(service: Service, bundle: Path, variant: str) -> Check:
+def _warm_up(service: Service, bundle: Path, variant: str, labels: Sequence[str]) -> Check:
     """The largest gap between a warm-up answer's probabilities and those that the release expects."""
     content = read_json(bundle / "warmup.json")
     gaps = []
     for request in content["requests"]:
         answer = service.predict(request["text"])
-        expected = request["expected"][variant]["probabilities"]
-        gaps.append(1.0 if answer is None else float(np.abs(np.array(list(answer.values())) - expected).max()))
+        gaps.append(1.0 if answer is None else _gap(answer, request["expected"][variant], labels))
     return limit("warm-up gap", max(gaps, default=0.0), None, content["tolerance"], len(gaps))
+
+
+def _gap(answer: Mapping[str, float], expected: Mapping[str, Any], labels: Sequence[str]) -> float:
+    """The largest of an answer; of a list in shares of its first. What is not among the first has no more than they."""
+    then = dict(zip(expected.get("listed", labels), expected["probabilities"], strict=True))
+    least, scale = min(answer.values()), then[expected["label"]] if "listed" in expected else 1.0
+    gaps = [abs(answer[n] - p) if n in answer else max(0.0, p - least) for n, p in then.items()]
+    return float(max(gaps) / scale)
 
 
 def _policy(service: Service, bundle: Path) -> Check:
@@ -242,9 +253,7 @@ def _policy(service: Service, bundle: Path) -> Check:
     return limit("policy vectors answered otherwise", wrong, None, 0, len(vectors))
 
 
-def _reference(
-    service: Service, bundle: Path, variant: str, labels: Sequence[str], settings: InfraSettings
-) -> tuple[Check, list[float]]:
+def _reference(service: Service, bundle: Path, variant: str, settings: InfraSettings) -> tuple[Check, list[float]]:
     """Label agreement with the release's own answers on its reference rows, and the milliseconds of each request."""
     texts = read_parquet(bundle / "reference/rows.parquet", columns=["text"])["text"]
     predicted = read_parquet(bundle / f"reference/{variant}.parquet", columns=["predicted"])["predicted"]
@@ -254,7 +263,7 @@ def _reference(
         start = time.perf_counter()
         answer = service.predict(texts[place])
         times.append(1000 * (time.perf_counter() - start))
-        agree += answer is not None and max(labels, key=answer.__getitem__) == predicted[place]
+        agree += answer is not None and max(answer, key=answer.__getitem__) == predicted[place]
     return limit("agreement", agree / len(places), settings.agreement_min, None, len(places)), times
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows import figures, store, world
+from flows import store, world
 from flows.dag import Dag, stage_name
 from flows.settings import load
+from tasks import figures
 from tasks.core.files import read_json
 from tasks.core.line import Line
 from tasks.release import release_id

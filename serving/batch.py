@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from serving.tables import Table, table
-from tasks.bundle import load_release, release_id
+from tasks.bundle import load_release, read_manifest, release_id
 from tasks.core.errors import BusyError, DataError
 from tasks.core.files import atomic, read_json, sha256, write_json
 from tasks.core.progress import progress
 from tasks.inference import Model
+from tasks.kinds import load
+from tasks.kinds.common.serve import named
 
 log = logging.getLogger("tidegate")
 
@@ -48,6 +50,8 @@ class _Job:
     text_column: str
     chunk_rows: int
     variant: str
+    kept: int | None = None
+    """Labels of each answer that the parts hold, by number before their probabilities; None: probabilities of all."""
 
 
 def predict_file(
@@ -64,6 +68,8 @@ def predict_file(
     csv, tsv, jsonl and parquet are read and written, the output as the input. Columns are called `label`, `confidence`
     and `probability_<class>`, all with `predicted_` before them where the source has one of these names. A release that
     knows what is out of scope adds `in_scope` behind `label`, which is no more than its best guess where that is false.
+    One that makes lists of items writes the first of them instead of a column for each there is: `listed`, and
+    `probabilities` of these, as lists; in csv and tsv as JSON.
     A row without a text gets no prediction and is counted. The whole source is looked through before the first row is
     scored.
 
@@ -112,7 +118,8 @@ def _prepare(
     """The job and its model. Parts of another job are thrown away; those of this one decide the variant."""
     state = parts / "job.json"
     before = _Job(**read_json(state)) if state.exists() else None
-    job = _Job(sha256(rows_in.path), release_id(release_folder), text_column, chunk_rows, variant or "")
+    kept = load(read_manifest(release_folder).kind, "serve").KEPT
+    job = _Job(sha256(rows_in.path), release_id(release_folder), text_column, chunk_rows, variant or "", kept)
     same = before is not None and before == replace(job, variant=variant or before.variant)
     model = Model.load(release_folder, before.variant if before and same else variant, provider)
     job = replace(job, variant=model.variant)
@@ -141,13 +148,14 @@ def _score(rows_in: Table, parts: Path, model: Model, job: _Job, rows: int) -> i
 def scored(model: Model, texts: Sequence[str | None]) -> Any:
     """[rows, classes] probabilities of raw texts, and behind them 1 or 0 for in scope or not, by a model that knows.
 
-    NaN for rows without a text.
+    Of lists the numbers of the first labels, and behind them their probabilities. NaN for rows without a text.
     """
     there = [n for n, text in enumerate(texts) if text and not text.isspace()]
-    answers = model.predict([texts[n] or "" for n in there])
+    answers = model.kept([texts[n] or "" for n in there])
     known = [] if answers.in_scope is None else [answers.in_scope[:, None]]
-    told = np.hstack([answers.probabilities, *known])
-    found = np.full((len(texts), told.shape[1]), np.nan, dtype=np.float32)
+    first = [] if answers.listed is None else [answers.listed]
+    told = np.hstack([*first, answers.probabilities, *known])
+    found = np.full((len(texts), told.shape[1]), np.nan, dtype=told.dtype)
     found[there] = told
     return found
 
@@ -155,32 +163,32 @@ def scored(model: Model, texts: Sequence[str | None]) -> Any:
 def _assemble(rows_in: Table, parts: Path, output: Path, model: Model, job: _Job) -> int:
     """Write the output from the source and the parts; return the rows without a prediction."""
     labels, scoped = model.signature.labels, bool(model.signature.scope)
-    names = column_names(rows_in.columns(), labels, scoped)
-    numbers = [float] * (len(labels) + 1)
-    kinds = dict(zip(names, [str, *([bool] if scoped else []), *numbers], strict=True))
+    if job.kept is None:
+        numbers: dict[str, Any] = dict.fromkeys((f"probability_{label}" for label in labels), float)
+    else:
+        numbers = {"listed": list[str], "probabilities": list[float]}
+    types = {"label": str, **({"in_scope": bool} if scoped else {}), "confidence": float, **numbers}
+    kinds = dict(zip(column_names(rows_in.columns(), list(types)), types.values(), strict=True))
+    values = _values if job.kept is None else _lists
     empty = 0
     with atomic(output) as temporary, rows_in.writer(temporary, kinds) as writer:
         for chunk, part in _numbered(rows_in, parts, job):
             found = np.load(part, allow_pickle=False)
             empty += int(np.isnan(found[:, 0]).sum())
-            writer.write(chunk, dict(zip(names, _values(found, labels), strict=True)))
+            writer.write(chunk, dict(zip(kinds, values(found, labels), strict=True)))
     return empty
 
 
-def column_names(taken: Sequence[str], labels: Sequence[str], scoped: bool = False) -> list[str]:
-    """The new columns: label, confidence and a probability per class, prefixed where the source has such a name.
-
-    With in_scope behind the label where `scoped`.
-    """
-    inside = ["in_scope"] if scoped else []
-    names = ["label", *inside, "confidence", *(f"probability_{label}" for label in labels)]
+def column_names(taken: Sequence[str], new: Sequence[str]) -> list[str]:
+    """The new columns, all prefixed where the source has one of such a name."""
     prefix = ""
-    while any(prefix + name in taken for name in names):
+    while any(prefix + name in taken for name in new):
         prefix += "predicted_"
-    return [prefix + name for name in names]
+    return [prefix + name for name in new]
 
 
 def _values(told: Any, labels: Sequence[str]) -> list[list[Any]]:
+    """Label, whether in scope where that is known, confidence, and the probabilities of all labels."""
     found, inside = told[:, : len(labels)], told[:, len(labels) :]
     missing = np.isnan(found[:, 0])
     best = np.where(missing[:, None], 0, found).argmax(axis=1)
@@ -189,6 +197,20 @@ def _values(told: Any, labels: Sequence[str]) -> list[list[Any]]:
     known = [[None if np.isnan(v) else bool(v) for v in column] for column in inside.T]
     columns = [found.max(axis=1), *found.T]
     return [list(chosen), *known, *([None if np.isnan(v) else float(v) for v in column] for column in columns)]
+
+
+def _lists(told: Any, labels: Sequence[str]) -> list[list[Any]]:
+    """The first of each list, its probability, the list, and the probabilities of all that is in it."""
+    rows: list[tuple[Any, ...]] = []
+    for row in told:
+        if np.isnan(row[0]):
+            rows.append((None, None, None, None))
+            continue
+        numbers, chances = np.split(row, 2)
+        [listed] = named(numbers[None].astype(np.int64), labels)
+        shown = [float(f"{chance:.6g}") for chance in chances[: len(listed)]]
+        rows.append((listed[0], float(chances[0]), listed, shown))
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _numbered(rows_in: Table, parts: Path, job: _Job) -> Iterator[tuple[Any, Path]]:

@@ -20,6 +20,7 @@ from serving.log.record import Answered, Recorder, Role
 from serving.metrics import Metrics
 from serving.served import Row, Served
 from serving.traffic import Tally, meets_canary, meets_shadow
+from tasks.kinds.common.serve import named
 from tasks.kinds.rank.shared import rankings
 
 log = logging.getLogger("tidegate")
@@ -336,10 +337,8 @@ def _kept(
         return probabilities, [[item.item for item in row] for row in lists]
     if served.kind != RECOMMENDS:
         return probabilities, None
-    best = rankings.top(probabilities)
-    first = np.take_along_axis(probabilities, best, axis=1)
-    told = zip(best, np.count_nonzero(first, axis=1), strict=True)  # nought: what the user has
-    return first, [[served.labels[at] for at in row[:size]] for row, size in told]
+    listed, first = rankings.first(probabilities)
+    return first, named(listed, served.labels)
 
 
 def as_role(served: Served, role: Role, version: str | None) -> Served:

@@ -107,7 +107,8 @@ class _DelimitedWriter:
         self.lines = lines
 
     def write(self, chunk: list[list[str]], new: Columns) -> None:
-        self.lines.writerows([*row, *_plain(values)] for row, *values in zip(chunk, *new.values(), strict=True))
+        rows = zip(chunk, *new.values(), strict=True)
+        self.lines.writerows([*row, *map(_cell, _plain(values))] for row, *values in rows)
 
 
 class Lines:
@@ -195,7 +196,8 @@ class Parquet:
         import pyarrow.parquet as pq
 
         schema = self._open().schema_arrow
-        types = {str: pa.string(), bool: pa.bool_(), float: pa.float32()}
+        types: dict[Any, Any] = {str: pa.string(), bool: pa.bool_(), float: pa.float32()}
+        types |= {list[str]: pa.list_(pa.string()), list[float]: pa.list_(pa.float32())}
         for name, kind in columns.items():
             schema = schema.append(pa.field(name, types[kind]))
         with pq.ParquetWriter(path, schema, compression="zstd") as file:
@@ -236,6 +238,11 @@ def _utf8(path: Path) -> Iterator[Any]:
         ) from None
     except csv.Error as error:
         raise DataError(f"{path} is not readable: {error}.") from None
+
+
+def _cell(value: Any) -> Any:
+    """A list as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 def _plain(values: Sequence[Any], missing: Any = "") -> list[Any]:

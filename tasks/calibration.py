@@ -22,6 +22,7 @@ Indices = NDArray[np.int64]
 FOLDS = 5  # of the cross-validation that chooses a method
 ENOUGH = 100  # validation rows below which no choice is made
 CLEARLY = 1.0  # standard errors by which another method must beat temperature (the rule of Breiman et al. 1984)
+BLOCK = 4_000_000  # logits that are looked at together
 MOST = 50_000  # validation rows looked at; more would cost minutes with many classes and tell no more
 
 
@@ -117,8 +118,12 @@ def fit_temperature(z: Floats, y: Indices) -> dict[str, Any]:
     """
     from scipy.optimize import minimize_scalar
 
+    size = max(1, BLOCK // z.shape[1])
+
     def loss(log_t: float) -> float:
-        return float(row_losses(softmax(z * np.exp(-log_t)), y).sum() + log_t**2 / 2)
+        parts = [slice(start, start + size) for start in range(0, len(y), size)]
+        losses = [row_losses(softmax(z[rows] * np.exp(-log_t)), y[rows]) for rows in parts]
+        return float(np.concatenate(losses).sum() + log_t**2 / 2)
 
     found = minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-7})
     return {"method": "temperature", "temperature": float(np.exp(found.x))}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks import report
+from tasks.figures import TOLD
 from tasks.verdict import Verdict, number
 
 if TYPE_CHECKING:
@@ -194,13 +195,14 @@ def _rate(part: Mapping[str, Any], name: str) -> tuple[str, str]:
 def _variants(facts: Facts) -> Table:
     gate = facts.verdicts["release_gate"]
     found = {check.name: number(check.value) for check in gate.checks}
-    columns = ("size_mb", "agreement", "gap_p95", "accuracy", "calibration")
     names = sorted({name.split(".")[0] for name in found if "." in name})
+    main = next((key for key in TOLD if any(f"{name}.{key}" in found for name in names)), "accuracy")
+    columns = ("size_mb", "agreement", "gap_p95", main, "calibration")
     rows = [
         (name, *(found.get(f"{name}.{c}", "–") for c in columns), number(name in gate.details["admissible"]))
         for name in names
     ]
-    head = ("variant", "MB", "same label as torch", "probability gap, p95", "test accuracy", "ECE", "released")
+    head = ("variant", "MB", "same label as torch", "probability gap, p95", f"test {TOLD[main]}", "ECE", "released")
     return Table(head, rows)
 
 

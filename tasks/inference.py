@@ -151,6 +151,12 @@ class Model:
             return self.answering(self.answering.read(self.session, texts))
         return self.answering(self.run(texts, load(self.signature.kind, "serve").OUTPUTS))
 
+    def kept(self, texts: Sequence[str], cleaned: bool = False) -> Any:
+        """The kind's answers as a release, the log and a file keep them: of lists of all there is the first alone."""
+        if self.clean and not cleaned:
+            texts = [self.clean(text) for text in texts]
+        return load(self.signature.kind, "serve").kept(self, texts)
+
     def run(self, texts: Sequence[str], outputs: Sequence[str]) -> Outputs:
         """The named outputs [rows, ...] of the graph, for texts as they are."""
         encoded = self.tokenizer.encode_batch_fast(list(texts))

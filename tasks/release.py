@@ -17,6 +17,7 @@ from tasks.core.settings import PARAMS, Settings, read_params
 from tasks.core.stage import declared, fingerprint, run_stage
 from tasks.inference import Model, Signature, read_signature
 from tasks.kinds import load
+from tasks.kinds.common.serve import named
 from tasks.text import TextSettings, policy
 from tasks.verdict import Verdict
 
@@ -108,17 +109,22 @@ def _write_reference(line: Line, models: list[Model], bundle: Path) -> None:
 
 
 def _write_answers(path: Path, model: Model, texts: list[str]) -> None:
-    """predicted, probabilities [classes] float32 and embedding [width] float16, row by row as in rows.parquet."""
+    """predicted, probabilities [classes] float32 and embedding [width] float16, row by row as in rows.parquet.
+
+    Of lists over all there is the first alone: `listed` names them, and probabilities are of these.
+    """
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    answers = model.predict(texts, cleaned=True)
+    answers = model.kept(texts, cleaned=True)
     columns = {
         "predicted": pa.array(answers.labels, pa.string()),
         "probabilities": _lists(answers.probabilities),
         "embedding": _lists(answers.embeddings.astype(np.float16)),
     }
+    if answers.listed is not None:
+        columns["listed"] = pa.array(named(answers.listed, model.signature.labels), pa.list_(pa.string()))
     with atomic(path) as temporary:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
 
@@ -137,13 +143,23 @@ def warmup(models: list[Model], rows: "pd.DataFrame") -> dict[str, Any]:
     texts = [rows["text"].iloc[place] for place in order[np.linspace(0, len(order) - 1, WARMUP).astype(int)]]
     requests = []
     for text in dict.fromkeys(texts):
-        answers = {model.variant: model.predict([text], cleaned=True) for model in models}
-        expected = {
-            variant: {"label": answer.labels[0], "probabilities": [round(float(p), 4) for p in answer.probabilities[0]]}
-            for variant, answer in answers.items()
-        }
+        expected = {model.variant: _expected(model, text) for model in models}
         requests.append({"text": text, "expected": expected})
     return {"schema_version": SCHEMA, "tolerance": TOLERANCE, "requests": requests}
+
+
+def _expected(model: Model, text: str) -> dict[str, Any]:
+    """A text's label and probabilities; of a list those of its items, to four digits, as all of many are small."""
+    answer = model.kept([text], cleaned=True)
+    label, probabilities = answer.labels[0], answer.probabilities[0].tolist()
+    if answer.listed is None:
+        return {"label": label, "probabilities": [round(one, 4) for one in probabilities]}
+    [listed] = named(answer.listed, model.signature.labels)
+    return {
+        "label": label,
+        "listed": listed,
+        "probabilities": [float(f"{p:.4g}") for p in probabilities[: len(listed)]],
+    }
 
 
 def _write_card(

@@ -76,14 +76,20 @@ def model(folder, films: Catalogue | None = None) -> Model:
     return Model(signature, "fp32", session, None, cleaning(None), answering(folder, signature, "fp32"))
 
 
+def tokenizer(folder):
+    """Write a tokenizer that knows nothing: a release has one, and no history is read by it."""
+    from tokenizers import Tokenizer, models
+
+    Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")).save(str(folder / "tokenizer.json"))
+
+
 def bundle(folder, **manifest):
     """Write a release of the line `films` into the folder, with two users; the folder."""
     import pandas as pd
-    from tokenizers import Tokenizer, models
 
     folder.mkdir(parents=True)
     model(folder)
-    Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]")).save(str(folder / "tokenizer.json"))
+    tokenizer(folder)
     texts = [json.dumps([TURNED + place, *told]) for place, (_, told, _) in enumerate(USERS)]
     frame = pd.DataFrame({"text": texts, "side": [side for side, *_ in USERS], "targets": [own for *_, own in USERS]})
     (folder / "reference").mkdir()

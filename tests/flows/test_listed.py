@@ -1,6 +1,7 @@
 """Lists of a large catalogue in the log, held against a release's reference: like against like."""
 
 import json
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -109,3 +110,19 @@ def test_probabilities_of_what_an_index_found_are_among_all_items(released):
     assert [item.score for item in listed] == pytest.approx(true, rel=0.1)
     assert sum(true) < 0.5, "what was not found counts"
     assert json.loads(text)[0][0] not in {item.item for item in listed}
+
+
+def test_an_older_release_with_probabilities_of_all_items_is_looked_at_as_well(released, tmp_path):
+    bundle, model = released
+    older = shutil.copytree(bundle, tmp_path / "older")
+    texts = pd.read_parquet(bundle / "reference/rows.parquet")["text"].tolist()
+    answers = replace(model, answering=replace(model.answering, index=None)).predict(texts)
+    every = {"predicted": answers.labels, "probabilities": [*answers.probabilities], "embedding": [*answers.embeddings]}
+    pd.DataFrame(every).to_parquet(older / "reference/fp32.parquet")
+    then, now = (reference(folder, "fp32", 8, 20_000, 0).window for folder in (older, bundle))
+    assert then.probabilities.shape[1] == ITEMS and now.probabilities.shape[1] == 10
+    assert then.label == now.label
+    assert then.probabilities.max(axis=1) == pytest.approx(now.probabilities.max(axis=1), rel=1e-5)
+    _, window = logged(model, then.text, WAYS["lists"])
+    found = examine(then, window, MonitorSettings()).checks
+    assert found and not any(check.drifted for check in found)

@@ -36,7 +36,7 @@ from tasks.core.stage import execute
 from tasks.forgotten import Subject
 from tasks.inference import Model
 from tasks.kinds.rank.checkpoint import Checkpoint
-from tasks.kinds.rank.shared import history, users
+from tasks.kinds.rank.shared import history, rankings, users
 from tasks.kinds.rank.train import Ranking
 from tasks.rivals import Release
 from tasks.rows import LABELED
@@ -95,6 +95,34 @@ def test_the_release_recommends_alone_and_elsewhere(project, tmp_path):
     assert {"war0", "love1"} <= {item.item for item in again}
     mixed = model.answering.listed(model.session, asked(WAR), 5, diversity=0.9)
     assert len({item.item.rstrip("0123456789") for item in mixed}) > 1
+
+
+def test_a_release_keeps_lists_of_its_users_as_the_log_does(project):
+    answers = pq.read_table(project / BUNDLE / "reference/fp32.parquet").to_pandas()
+    judged = pq.read_table(project / LINE.file("evaluate", "predictions.parquet")).to_pandas()
+    assert answers["probabilities"].map(len).eq(10).all() and answers["predicted"].equals(judged["predicted"])
+    assert answers["listed"].map(list).tolist() == judged["listed"].map(list).tolist(), "those of the torch model"
+    window = reference(project / BUNDLE, "fp32", 8, 1000, 0).window
+    assert window.probabilities.max(axis=1) == pytest.approx(judged["confidence"], abs=1e-5)
+
+
+def test_the_card_tells_of_variants_by_the_figure_of_the_kind(project):
+    metrics = read_json(project / LINE.file("evaluate", "metrics.json"))
+    card = (project / BUNDLE / "MODEL_CARD.md").read_text()
+    [row] = [row for row in card.splitlines() if row.startswith("| fp32 | ")]
+    assert "| test NDCG@10 |" in card and f" {metrics['ndcg_at_10']:.4f} " in row
+
+
+def test_training_says_the_same_however_few_users_are_judged_at_once(project, monkeypatch):
+    monkeypatch.chdir(project)
+    settings = parse(TrainSettings, read_params()["lines"]["toy"]["train"], "train")
+    ranking = Ranking(LINE, settings, Path(settings.base_model.path))
+    whole = np.concatenate([*ranking._scores(ranking.held.users)])
+    found = ranking.validate()
+    monkeypatch.setattr(rankings, "HELD", 7 * len(ranking.labels))
+    parts = [*ranking._scores(ranking.held.users)]
+    assert max(map(len, parts)) == 7 and np.concatenate(parts) == pytest.approx(whole, abs=1e-4)
+    assert ranking.validate() == pytest.approx(found)
 
 
 @pytest.mark.parametrize("command", [wanted.export, suspects.export, queue.add_wanted, pseudo.label_file])

@@ -129,7 +129,7 @@ def test_parquet_types_survive(release, tmp_path):
 
 
 def test_new_columns_do_not_hide_old_ones(release, tmp_path):
-    assert column_names(["text", "confidence"], ["a"]) == [
+    assert column_names(["text", "confidence"], ["label", "confidence", "probability_a"]) == [
         "predicted_label",
         "predicted_confidence",
         "predicted_probability_a",

@@ -72,6 +72,13 @@ def test_an_unknown_method_is_named():
         calibration.apply({"method": "platt"}, [[0.0, 1.0]])
 
 
+def test_a_temperature_is_the_same_to_the_last_digit_however_few_rows_are_looked_at_together(monkeypatch):
+    logits, labels = drawn(300, 7, seed=3)
+    whole = calibration.fit_temperature(logits, labels)
+    monkeypatch.setattr(calibration, "BLOCK", 7 * 11)
+    assert calibration.fit_temperature(logits, labels) == whole
+
+
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
 def test_the_true_temperature_is_found(temperature):
     logits, labels = drawn(20_000, 3, seed=1)

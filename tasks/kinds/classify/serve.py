@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks import scope
-from tasks.kinds.common.serve import Answers, cleaning, probe
+from tasks.kinds.common.serve import KEPT, Answers, cleaning, kept, probe
 
 if TYPE_CHECKING:
     from tasks.inference import Signature
 
-__all__ = ["OUTPUTS", "answering", "cleaning", "probe"]
+__all__ = ["KEPT", "OUTPUTS", "answering", "cleaning", "kept", "probe"]
 
 OUTPUTS = ("probabilities", "embedding", "logits")
 """The outputs of the graph that an answer is made of."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.core.errors import StageError
 from tasks.core.files import read_json
-from tasks.kinds.rank.shared import history
+from tasks.kinds.rank.shared import history, rankings
 from tasks.kinds.rank.shared.catalogue import ARRAYS, Catalogue
 from tasks.kinds.rank.shared.history import Tastes
 
@@ -54,10 +54,11 @@ class Checkpoint:
         return self.catalogue.ids
 
     def scores(self, texts: Sequence[str], batch_size: int) -> Iterator[Floats]:
-        """[rows, items] of some histories at a time; -inf for what a history names, unless it names all there is."""
+        """[rows, items] of some histories at a time, `batch_size` at most; -inf for what one names (if not all)."""
         import torch
 
         numbers = self.catalogue.numbers
+        batch_size = min(batch_size, rankings.together(len(numbers)))
         for start in range(0, len(texts), batch_size):
             told, moments = zip(*map(history.parse, texts[start : start + batch_size]), strict=True)
             items, classes = history.arrays(told, numbers, self.tastes, self.longest)

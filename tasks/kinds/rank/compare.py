@@ -6,6 +6,7 @@ import numpy as np
 
 from tasks import paired
 from tasks.kinds.common.compare import LONGEST, MOST_EXAMPLES, SIDES
+from tasks.kinds.rank.serve import portions
 from tasks.kinds.rank.shared import rankings
 from tasks.kinds.rank.shared.rankings import Floats
 
@@ -22,7 +23,6 @@ RIGHT = "A list of ten is right that has an item which the user liked later; lab
 FIGURES = {"ndcg_at_10": "ndcg", "recall_at_10": "recall", "hit_at_10": "right"}
 COLUMNS = ["id", "source", "label", *(f"{side}{more}" for side in SIDES for more in ("", "_confidence", "_ndcg"))]
 """What rows.parquet holds of the table of answers; no history."""
-BLOCK = 512  # users
 
 
 def answered(rows: "pd.DataFrame", challenger: "Model", champion: "Model") -> "pd.DataFrame":
@@ -39,10 +39,10 @@ def _asked(rows: "pd.DataFrame", model: "Model") -> dict[str, Any]:
     numbers = {item: number for number, item in enumerate(model.signature.labels)}
     targets = [np.array([numbers.get(item, -1) for item in row], dtype=np.int64) for row in rows["targets"]]
     lists, sure = [], []
-    for start in range(0, len(rows), BLOCK):
-        found = model.predict(rows["text"].iloc[start : start + BLOCK].tolist()).probabilities
-        lists.append(rankings.top(found))
-        sure.append(found.max(axis=1))
+    cleaned = [model.clean(text) if model.clean else text for text in rows["text"]]
+    for _, answers in portions(model, cleaned):
+        lists.append(rankings.top(answers.probabilities))
+        sure.append(answers.confidence)
     listed, names = np.concatenate(lists), np.array(model.signature.labels, dtype=object)
     return {
         "": names[listed[:, 0]],

@@ -145,7 +145,7 @@ def by_popularity(test: "pd.DataFrame", counts: "pd.Series[int]", labels: list[s
     """[users], NDCG of the list of what most have in train, without what a user has: what every model is to beat."""
     numbers = {item: number for number, item in enumerate(labels)}
     popular = counts.reindex(labels).fillna(0).to_numpy(dtype=np.float64)
-    gains = []
+    gains, batch_size = [], min(batch_size, rankings.together(len(labels)))
     for start in range(0, len(test), batch_size):
         part = test.iloc[start : start + batch_size]
         seen = history.seen([history.read(text) for text in part["text"]], numbers)

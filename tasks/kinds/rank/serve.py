@@ -1,7 +1,7 @@
 """What a user may want next, out of what the ONNX graph makes of a history."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tasks import calibration, nearest
 from tasks.core.errors import StageError
 from tasks.kinds.common.serve import Answers
-from tasks.kinds.rank.shared import catalogue, history, lists
+from tasks.kinds.rank.shared import catalogue, history, lists, rankings
 from tasks.kinds.rank.shared.catalogue import Catalogue, Floats
 from tasks.kinds.rank.shared.history import Indices, Tastes
 from tasks.kinds.rank.shared.lists import Listed, Wanted
@@ -20,10 +20,12 @@ from tasks.kinds.rank.shared.lists import Listed, Wanted
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-    from tasks.inference import Signature
+    from tasks.inference import Model, Signature
 
 OUTPUTS = ("user", "parts")
 """user [rows, width]: what is multiplied with items; parts [rows, places, width]: its summands."""
+KEPT = rankings.TOP
+"""Items of an answer that are kept: as many as a list has of itself."""
 ROWS = 256  # histories that are computed together
 SAMPLED = 8_192  # items that stand for all which an index does not find
 
@@ -46,8 +48,9 @@ class Answering:
         The latter two are [rows, items].
         """
         users, seen, popular = [], [], []
-        for start in range(0, len(texts), ROWS):
-            told, moments = zip(*map(history.parse, texts[start : start + ROWS]), strict=True)
+        for start in range(0, max(1, len(texts)), ROWS):
+            parsed = [history.parse(text) for text in texts[start : start + ROWS]]
+            told, moments = [events for events, _ in parsed], [moment for _, moment in parsed]
             users.append(session.run(["user"], self.inputs(told))[0])
             seen.append(history.seen(told, self.catalogue.numbers))
             popular.append(self.catalogue.popular(moments))
@@ -152,6 +155,26 @@ class Answering:
     def unknown(self, text: str) -> list[str]:
         """The items of a history that the release does not know, each once."""
         return [*dict.fromkeys(item for item, _ in history.read(text) if item not in self.catalogue.numbers)]
+
+
+def portions(model: "Model", texts: Sequence[str]) -> Iterator[tuple[slice, Answers]]:
+    """The answers over all items to canonical histories, as many at a time as memory is to hold; and which they are."""
+    size = rankings.together(len(model.signature.labels))
+    for start in range(0, max(1, len(texts)), size):
+        rows = slice(start, min(start + size, len(texts)))
+        yield rows, model.predict(texts[rows], cleaned=True)
+
+
+def kept(model: "Model", texts: Sequence[str]) -> Answers:
+    """What a release keeps of the answers to histories, as the log does: the first items, with their probabilities."""
+    found = [_first(answers) for _, answers in portions(model, texts)]
+    columns = ("labels", "probabilities", "embeddings", "listed")
+    return Answers(**{name: np.concatenate([getattr(part, name) for part in found]) for name in columns})
+
+
+def _first(answers: Answers) -> Answers:
+    listed, chances = rankings.first(answers.probabilities)
+    return replace(answers, probabilities=chances, listed=listed)
 
 
 def _of_length_one(vectors: Floats) -> Floats:

@@ -1,6 +1,7 @@
 """Training the towers: what a user likes next is to stand before everything else."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 TYPE = "tidegate-rank"
 JUDGED = 5000  # users at most whose lists stop the training
+FITTED = 50_000_000  # scores at most that the temperature is fitted on: half a GB; of many items, fewer users
 NEW = 0.1  # share of the moments at which nothing is known of a user: popularity is learned from these
 HIDDEN = -1e4  # of a logit: what the user has is not asked for
 
@@ -127,8 +129,10 @@ class Ranking:
         expected = draws / count + len(wanted) * popular
         return chosen, torch.from_numpy(np.log(np.minimum(expected, 1.0)).astype(np.float32))
 
-    def _logits(self, users: np.ndarray, cuts: np.ndarray, candidates: np.ndarray) -> torch.Tensor:
-        """[rows, candidates], what users may want behind their first `cuts` events."""
+    def _logits(
+        self, users: np.ndarray, cuts: np.ndarray, candidates: np.ndarray, every: dict[str, torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """[rows, candidates], what users may want behind their first `cuts` events; with `every` of all items."""
         items, classes = self.events.before(users, cuts, self.recipe.history)
         kept = None
         if self.model.training:
@@ -136,16 +140,26 @@ class Ranking:
             left_out = torch.rand(classes.shape).numpy() < self.recipe.dropout
             new = torch.rand(len(classes), 1).numpy() < NEW
             classes = np.where(left_out | new, PADDING, classes)
-        vectors = nn.functional.embedding(torch.from_numpy(items), self.model.items("in", kept))
+        read, at = np.unique(items, return_inverse=True)
+        chosen, told = torch.from_numpy(candidates), torch.from_numpy(read)
+        inward = self.model.items("in", told, kept) if every is None else every["in"][told]
+        vectors = nn.functional.embedding(torch.from_numpy(at.reshape(items.shape)), inward)
         user, _ = self.model.user(vectors, torch.from_numpy(classes))
         moments = self.time.at(self.events.times[self.events.starts[users] + cuts - 1])
-        chosen = torch.from_numpy(candidates)
-        outward = self.model.items("out", kept)[chosen]
         moment, row = np.unique(moments, return_inverse=True)
-        bias = self.model.bias(self.features[torch.from_numpy(moment)][:, chosen])
+        when = torch.from_numpy(moment)
+        outward = self.model.items("out", chosen, kept) if every is None else every["out"]
+        bias = self.model.bias(self.features[when][:, chosen]) if every is None else every["bias"][when]
         share = self.model.share(torch.from_numpy((classes != PADDING).any(axis=1)))
         found: torch.Tensor = user @ outward.T + share[:, None] * bias[torch.from_numpy(row)]
         return found
+
+    def _every(self) -> dict[str, torch.Tensor]:
+        """What all items are, made once for many users: `in` and `out` [items, width], `bias` [points + 1, items]."""
+        self.model.eval()
+        with torch.inference_mode():
+            bias = torch.stack([self.model.bias(point) for point in self.features])
+            return {"in": self.model.items("in"), "out": self.model.items("out"), "bias": bias}
 
     def validate(self) -> dict[str, float]:
         """Lists of all items for users, judged by what of validation they like; the score is NDCG@10.
@@ -154,31 +168,32 @@ class Ranking:
         """
         if self.held is None:
             return {}
-        gain = float(rankings.ndcg(rankings.top(self._scores(self.held)), self.held.targets).mean())
+        lists = np.concatenate([rankings.top(scores) for scores in self._scores(self.held.users)])
+        gain = float(rankings.ndcg(lists, self.held.targets).mean())
         return {"validation_ndcg_at_10": gain, SCORE: gain}
 
-    def _scores(self, held: "Held") -> np.ndarray:
-        """[users, items], HIDDEN for what a user has."""
-        every = np.arange(len(self.labels))
-        self.model.eval()
-        with torch.inference_mode():
-            parts = [
-                self._logits(part, self.events.counts[part], every).numpy()
-                for part in np.split(held.users, range(VALIDATION_BATCH, len(held.users), VALIDATION_BATCH))
-            ]
-        scores = np.concatenate(parts)
-        rows, at = self.events.span(held.users, np.zeros_like(held.users), self.events.counts[held.users])
-        scores[rows, self.events.items[at]] = HIDDEN
-        return scores
+    def _scores(self, users: np.ndarray) -> Iterator[np.ndarray]:
+        """[rows, items] of some users at a time, HIDDEN for what a user has."""
+        every, size = self._every(), min(VALIDATION_BATCH, rankings.together(len(self.labels)))
+        for part in np.split(users, range(size, len(users), size)):
+            counts = self.events.counts[part]
+            with torch.inference_mode():
+                scores = self._logits(part, counts, np.arange(len(self.labels)), every).numpy()
+            rows, at = self.events.span(part, np.zeros_like(part), counts)
+            scores[rows, self.events.items[at]] = HIDDEN
+            yield scores
 
     def refit(self, history: list[dict[str, float]]) -> "TrainSettings | None":
         """Fit the temperature on validation; then get ready to train on train and validation, as long as was best."""
         held = self.held
         assert held is not None  # noqa: S101 - refit comes once
-        first = np.array([targets[0] for targets in held.targets])
+        most = max(1, FITTED // len(self.labels))
+        some = np.unique(np.linspace(0, len(held.users) - 1, most).astype(np.int64))
+        first = np.array([held.targets[at][0] for at in some])
+        scores = np.concatenate([*self._scores(held.users[some])])
         best = max((entry for entry in history if SCORE in entry), key=lambda entry: entry[SCORE])
         epochs = int(best["epoch"])
-        self.temperature = calibration.fit(self._scores(held), first, "temperature")[0]["temperature"]
+        self.temperature = calibration.fit_temperature(scores, first)["temperature"]
         if not self.recipe.refit:
             return None
         self._begin(self.sides)
@@ -188,12 +203,11 @@ class Ranking:
     def save(self, out: Path) -> None:
         """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json."""
         entries = json.dumps({"id": self.labels, "text": self.names}, ensure_ascii=False).encode()
-        self.model.eval()
+        every = self._every()
         with torch.inference_mode():
-            popularity = self.model.popular.exp() * self.model.bias(self.features)
             tensors = {
-                "inward": self.model.items("in"), "outward": self.model.items("out"),
-                "popularity": popularity, "points": torch.from_numpy(self.time.points),
+                "inward": every["in"], "outward": every["out"],
+                "popularity": self.model.popular.exp() * every["bias"], "points": torch.from_numpy(self.time.points),
                 "entries": torch.from_numpy(np.frombuffer(entries, np.uint8).copy()),
                 **{f"user.{name}": parameter for name, parameter in self.model.user.state_dict().items()},
             }  # fmt: skip

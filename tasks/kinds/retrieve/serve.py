@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from tasks import calibration, nearest, search
 from tasks.core.errors import StageError
-from tasks.kinds.common.serve import Answers, cleaning, probe
+from tasks.kinds.common.serve import KEPT, Answers, cleaning, kept, probe
 
 if TYPE_CHECKING:
     from tasks.answer_base import Changes, Embed
     from tasks.inference import Signature
 
-__all__ = ["OUTPUTS", "answering", "cleaning", "probe"]
+__all__ = ["KEPT", "OUTPUTS", "answering", "cleaning", "kept", "probe"]
 
 OUTPUTS = ("embedding",)
 """The outputs of the graph that an answer is made of."""

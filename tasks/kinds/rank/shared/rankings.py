@@ -12,15 +12,35 @@ Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 TOP = 10
+HELD = 4_000_000  # scores at once
+
+
+def together(items: int) -> int:
+    """Users whose scores of all items are held at once: some 200 MB with what is made of them, at any size."""
+    return max(1, HELD // items)
 
 
 def top(scores: NDArray[np.floating], k: int = TOP) -> Indices:
     """[rows, k], the items with the highest scores, the best first; of equals the first by number."""
     k = min(k, scores.shape[1])
-    if k < scores.shape[1]:
-        least = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
-        scores = np.where(scores >= least, scores, -np.inf)
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int64)
+    lists = np.empty((len(scores), k), dtype=np.int64)
+    if not k:
+        return lists
+    least = np.partition(scores, -k, axis=1)[:, -k]
+    for row, bar, listed in zip(scores, least, lists, strict=True):
+        best = np.flatnonzero(row >= bar)
+        listed[:] = best[np.argsort(-row[best], kind="stable")[:k]]
+    return lists
+
+
+def first(probabilities: NDArray[np.float32]) -> tuple[Indices, NDArray[np.float32]]:
+    """What is kept of probabilities over all items: those of the first TOP, [rows, TOP], and which these are.
+
+    -1, with a probability of nought, where no item is left that the user does not have.
+    """
+    best = top(probabilities)
+    chances = np.take_along_axis(probabilities, best, axis=1)
+    return np.where(chances > 0, best, -1), chances
 
 
 def hits(lists: Indices, targets: Sequence[Indices]) -> NDArray[np.bool_]:

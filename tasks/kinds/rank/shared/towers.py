@@ -14,6 +14,7 @@ HEADS = PARTS
 SLOW = 0.1
 """Of a step, what moves the items: they start in closed form, where there is far to fall."""
 FEATURES = 16
+ALL = slice(None)
 SHARPNESS = 25.0  # of scores as logits, at the start: less of it, and popularity would be learned first
 
 
@@ -75,16 +76,19 @@ class Towers(nn.Module):
             self.register_buffer(f"start_{name}", tensor)
             self.register_parameter(name, nn.Parameter(torch.zeros_like(tensor)))
 
-    def table(self, name: str) -> Tensor:
-        """A part of the item tower: where it started, and what it learned since."""
+    def table(self, name: str, which: Tensor | slice = ALL) -> Tensor:
+        """Rows of a part of the item tower: where it started, and what it learned since."""
         start: Tensor = getattr(self, f"start_{name}")
         learned: Tensor = getattr(self, name)
-        return start + SLOW * learned
+        return start[which] + SLOW * learned[which]
 
-    def items(self, way: str, kept: Tensor | None = None) -> Tensor:
-        """[items, width], `in` histories or `out` of them; where not `kept` [items, 1], by text alone."""
-        known = self.known if kept is None else self.known * kept
-        return self.texts @ self.table(f"text_{way}") + known * self.table(f"own_{way}")
+    def items(self, way: str, which: Tensor | slice = ALL, kept: Tensor | None = None) -> Tensor:
+        """[items, width], `in` histories or `out` of them, of the items `which` by number.
+
+        Where not `kept` [all items, 1], by text alone.
+        """
+        known = self.known[which] if kept is None else self.known[which] * kept[which]
+        return self.texts[which] @ self.table(f"text_{way}") + known * self.table(f"own_{way}", which)
 
     def bias(self, features: Tensor) -> Tensor:
         """[..., items], what items have to say for themselves by how popular they are: features [..., items, WIDTH].

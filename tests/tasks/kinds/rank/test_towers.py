@@ -36,3 +36,14 @@ def test_the_recipe_says_how_fast_what_is_old_loses_weight_at_the_start():
 def test_a_checkpoint_is_read_into_a_tower_as_a_recipe_without_more_makes_it():
     usual, made = UserTower().state_dict(), towers(RankSettings()).user.state_dict()
     assert all(torch.equal(usual[name], made[name]) for name in made)
+
+
+def test_some_items_are_those_rows_of_all():
+    model = towers(RankSettings())
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    kept, which = (torch.arange(ITEMS) % 2).float()[:, None], torch.tensor([4, 1, 5])
+    for way in ("in", "out"):
+        assert torch.allclose(model.items(way, which, kept), model.items(way, kept=kept)[which], atol=1e-6)
+        assert torch.allclose(model.items(way, which), model.items(way)[which], atol=1e-6)

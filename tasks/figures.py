@@ -8,7 +8,6 @@ TOLD = {
     "f1_macro": "macro F1",
 }  # fmt: skip
 """Keys of metrics.json, with their names; what a kind does not have is not told of it."""
-MAIN = "accuracy"  # where no model has told its own
 
 
 class Told(NamedTuple):
