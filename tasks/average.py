@@ -25,7 +25,7 @@ class Average:
         if not self.kept:
             self.kept = {name: parameter.detach().clone() for name, parameter in self.named.items()}
         decay = min(self.decay, (1 + step) / (10 + step))
-        get_ema_multi_avg_fn(decay)(list(self.kept.values()), list(self.named.values()), None)
+        get_ema_multi_avg_fn(decay)(list(self.kept.values()), list(self.named.values()), None)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
