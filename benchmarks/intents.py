@@ -42,7 +42,7 @@ from tasks.train import TrainSettings
 BATCH = 64
 ASIDE = 10  # training questions of each intent of banking77 that stop the training: it has no validation side
 RECIPE = {"epochs": 8, "patience": 3, "batch_size": 32, "learning_rate": 3e-4, "max_length": 64, "label_smoothing": 0.1}
-RATES = (0.05, 0.2, 0.4)
+RATES = (0.05, 0.2, 0.3, 0.4)
 SCORES = ("energy", "max_probability")
 SCOPED = ("accuracy", "recall", "precision", "roc_auc")
 
